@@ -1,0 +1,132 @@
+"""The configuration of a trial: frozen, checked, and with a canonical form to hash."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from nsa_core import methods
+from nsa_core.augment import Augmentation
+from nsa_core.data import MAX_POLLUTION
+from nsa_core.errors import InputError, unknown
+from nsa_core.models import BLOCKS, STEMS, NormVariant
+
+BUDGETS = ("epochs", "steps")
+PRECISIONS = ("fp32", "bf16")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialConfig:
+    """All that decides a trial's numbers, apart from the data itself.
+
+    Attributes:
+        dataset: a name or Parquet path that ``load_images`` knows.
+        normal_class: index of the class that is normal.
+        method: "simsiam", "byol" or "simclr".
+        norm: where the l2-normalisations sit.
+        batch_size: images a step; the last, incomplete batch of an epoch is dropped.
+        pollution: outliers' share of the training set, in [0, 0.5].
+        seed: of weights, order, views and pollution, each its own stream.
+        budget: training length, in ``budget_unit``.
+        budget_unit: "epochs", or "steps" to compare batch sizes at an equal number of updates.
+        evaluations: how many epochs are evaluated, log-spaced; the last one always is.
+        learning_rate, weight_decay: of Adam; the rate falls to 0 along half a cosine.
+        depth, width, stem: of the ResNet.
+        precision: "fp32", or "bf16" autocast in the encoder.
+        channels_last: memory layout of the encoder.
+        augment: the recipe of views.
+        method_options: the method's own options; absent ones take its defaults.
+    """
+
+    dataset: str = "digits"
+    normal_class: int = 0
+    method: str = "simsiam"
+    norm: NormVariant = NormVariant.BOTH
+    batch_size: int = 512
+    pollution: float = 0.0
+    seed: int = 0
+    budget: int = 100
+    budget_unit: str = "epochs"
+    evaluations: int = 10
+    learning_rate: float = 1e-4
+    weight_decay: float = 0.0
+    depth: int = 18
+    width: int = 64
+    stem: str = "3x3"
+    precision: str = "fp32"
+    channels_last: bool = True
+    augment: Augmentation = field(default_factory=Augmentation)
+    method_options: Mapping[str, int | float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("pollution", "learning_rate", "weight_decay"):
+            object.__setattr__(self, name, _real(name, getattr(self, name)))
+        for name, least in (
+            ("normal_class", 0),
+            ("seed", 0),
+            ("batch_size", 2),
+            ("budget", 1),
+            ("evaluations", 1),
+            ("width", 1),
+        ):
+            object.__setattr__(self, name, _whole(name, getattr(self, name), least))
+        for name, known in (
+            ("method", methods.available()),
+            ("norm", [variant.value for variant in NormVariant]),
+            ("budget_unit", BUDGETS),
+            ("stem", STEMS),
+            ("precision", PRECISIONS),
+        ):
+            if getattr(self, name) not in known:
+                raise unknown(name, getattr(self, name), known)
+        object.__setattr__(self, "norm", NormVariant(self.norm))
+        object.__setattr__(self, "method_options", dict(self.method_options))
+        if self.depth not in BLOCKS:
+            raise unknown("depth", self.depth, map(str, BLOCKS))
+        if not 0 <= self.pollution <= MAX_POLLUTION:
+            raise InputError(f"pollution is {self.pollution}; need a share in [0, {MAX_POLLUTION}]")
+        if not self.learning_rate > 0:
+            raise InputError(f"learning_rate is {self.learning_rate}; need a number above 0")
+        if self.weight_decay < 0:
+            raise InputError(f"weight_decay is {self.weight_decay}; need at least 0")
+        for key in self.method_options:
+            if key not in methods.options(self.method):
+                raise unknown(f"option of {self.method}", key, methods.options(self.method))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, strings, lists and dicts, for JSON."""
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self), allow_nan=False))
+        return plain
+
+    def canonical(self) -> str:
+        """One string for one configuration, whatever the order or the types it was given in."""
+        return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> "TrialConfig":
+        """The inverse of ``to_dict``; an unknown key is an InputError."""
+        known = {item.name for item in fields(cls)}
+        for key in plain:
+            if key not in known:
+                raise unknown("configuration key", key, known)
+        values = dict(plain)
+        if isinstance(values.get("augment"), Mapping):
+            recipe = {item.name for item in fields(Augmentation)}
+            for key in values["augment"]:
+                if key not in recipe:
+                    raise unknown("augmentation key", key, recipe)
+            values["augment"] = Augmentation(**values["augment"])
+        return cls(**values)
+
+
+def _real(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise InputError(f"{name} is {value!r}; need a finite number")
+    return float(value)
+
+
+def _whole(name: str, value: Any, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise InputError(f"{name} is {value!r}; need a whole number of at least {least}")
+    return value

@@ -1,0 +1,66 @@
+"""Images of one normal class, with pollution; every source by name."""
+
+from pathlib import Path
+from typing import Protocol
+
+from nsa_core.data.cifar10 import cifar10
+from nsa_core.data.digits import digits
+from nsa_core.data.fashion_mnist import fashion_mnist
+from nsa_core.data.image_parquet import image_parquet
+from nsa_core.data.image_set import ImageSet
+from nsa_core.data.one_class import MAX_POLLUTION, OneClassSplit, class_index, one_class_split
+from nsa_core.errors import InputError, unknown
+
+__all__ = [
+    "MAX_POLLUTION",
+    "ImageSet",
+    "OneClassSplit",
+    "available",
+    "class_index",
+    "load_images",
+    "one_class_split",
+]
+
+
+class Source(Protocol):
+    """Loads a split, "train" or "test"; ``root`` is the folder that holds the files."""
+
+    def __call__(self, split: str, root: Path | None) -> ImageSet: ...
+
+
+_SOURCES: dict[str, Source] = {
+    "cifar10": cifar10,
+    "digits": digits,
+    "fashion-mnist": fashion_mnist,
+}
+
+
+def available() -> list[str]:
+    """Names that ``load_images`` knows, beside paths of image Parquet files."""
+    return sorted(_SOURCES)
+
+
+def load_images(name: str, split: str, root: str | Path | None = None) -> ImageSet:
+    """Load a data set by name, or an image Parquet file by its path. Nothing is downloaded.
+
+    Args:
+        name: one of ``available()``, or a path that ends in ``.parquet`` (optionally
+            ``.parquet#label_column``; ``{split}`` in it stands for the split).
+        split: "train" or "test" ("all" too for a Parquet file).
+        root: folder that holds the files; each source has a default.
+
+    Raises:
+        InputError: an unknown name or split, or a file that is missing, truncated or wrong.
+    """
+    folder = Path(root) if root is not None else None
+    if folder is not None and not folder.is_dir():
+        raise InputError(f"data folder {str(folder)!r} does not exist")
+    is_file = name.partition("#")[0].endswith(".parquet")
+    splits = ["train", "test", "all"] if is_file else ["train", "test"]
+    if split not in splits:
+        raise unknown("split", split, splits)
+    if is_file:
+        return image_parquet(name, split, folder)
+    if name not in _SOURCES:
+        raise unknown("data set", name, [*_SOURCES, "PATH.parquet"])
+    return _SOURCES[name](split, folder)

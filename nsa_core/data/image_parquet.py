@@ -1,0 +1,135 @@
+"""Any image Parquet file in the Hugging Face convention: encoded images and integer labels."""
+
+import io
+import json
+import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from PIL import Image, UnidentifiedImageError
+
+from nsa_core.data.cache import cached
+from nsa_core.data.image_set import ImageSet
+from nsa_core.errors import InputError
+
+_LOG = logging.getLogger(__name__)
+
+
+def image_parquet(name: str, split: str, root: Path | None) -> ImageSet:
+    """Images of one split of a Parquet file.
+
+    ``name`` is a path, relative to ``root`` if given, optionally followed by ``#column`` to name
+    the label column (default ``label``). Where the split comes from, in this order: ``{split}``
+    in the path is replaced by it; a column ``split`` selects rows; a split named as a word in the
+    file's name (``cifar10-train.parquet``) must be the one asked for. ``split="all"`` takes all.
+    """
+    path_text, _, label_column = name.partition("#")
+    path = (root or Path()) / path_text.replace("{split}", split)
+    if not path.is_file():
+        raise InputError(f"image Parquet file {str(path)!r} does not exist")
+    label_column = label_column or "label"
+    rows = _rows_of(path, split, explicit="{split}" in path_text)
+    return cached(
+        f"{path.stem}-{label_column}-{split}", [path], lambda: _decode(path, rows, label_column)
+    )
+
+
+def _rows_of(path: Path, split: str, explicit: bool) -> npt.NDArray[np.int64] | None:
+    """The rows of the split, None for all."""
+    schema = _open(path).schema_arrow
+    if split == "all" or explicit:
+        return None
+    if "split" in schema.names:
+        column = pq.read_table(path, columns=["split"])["split"]
+        rows = np.flatnonzero(pc.equal(column, split).to_numpy(zero_copy_only=False))
+        if len(rows) == 0:
+            found = ", ".join(sorted(map(str, pc.unique(column).to_pylist())))
+            raise InputError(f"{path}: no row of split {split!r} (column 'split' has: {found})")
+        return rows
+    if split in path.stem.replace("_", "-").replace(".", "-").split("-"):
+        return None
+    raise InputError(
+        f"{path}: cannot tell which rows are split {split!r}; name the files with a placeholder "
+        "('images-{split}.parquet'), add a column 'split', or ask for split 'all'"
+    )
+
+
+def _open(path: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path}: not a whole Parquet file ({error}); fetch it again") from error
+
+
+def _decode(path: Path, rows: npt.NDArray[np.int64] | None, label_column: str) -> ImageSet:
+    schema = _open(path).schema_arrow
+    for column in ("image", label_column):
+        if column not in schema.names:
+            raise InputError(
+                f"{path}: no column {column!r} (it has: {', '.join(schema.names)}); "
+                "need 'image' and an integer label column, named as 'file.parquet#column'"
+            )
+    if not pa.types.is_integer(schema.field(label_column).type):
+        kind = schema.field(label_column).type
+        raise InputError(f"{path}: column {label_column!r} is {kind}; need integers")
+    try:
+        table = pq.read_table(path, columns=["image", label_column])
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); fetch it again") from error
+    if rows is not None:
+        table = table.take(pa.array(rows))
+    labels = table[label_column].to_numpy().astype(np.int64)
+    image = table["image"]
+    if pa.types.is_struct(image.type):
+        image = pc.struct_field(image, "bytes")
+    _LOG.info("decoding %d images of %s, once for this machine", len(image), path)
+    images = _stack(path, image)
+    return ImageSet(images, labels, _class_names(schema, label_column, int(labels.max()) + 1))
+
+
+def _stack(path: Path, encoded: pa.ChunkedArray) -> npt.NDArray[np.uint8]:
+    """Images [N, C, H, W]: grey if every one of them is, else RGB."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes outside the interpreter lock
+        decoded = list(
+            pool.map(lambda item: _pixels(path, *item), enumerate(encoded), chunksize=256)
+        )
+    height, width = decoded[0].shape[:2]
+    for row, pixels in enumerate(decoded):
+        if pixels.shape[:2] != (height, width):
+            raise InputError(
+                f"{path}: row {row} is {pixels.shape[0]}x{pixels.shape[1]}, row 0 is "
+                f"{height}x{width}; all images must have one size"
+            )
+    if any(pixels.ndim == 3 for pixels in decoded):
+        decoded = [p if p.ndim == 3 else np.stack([p] * 3, axis=-1) for p in decoded]
+        return np.ascontiguousarray(np.stack(decoded).transpose(0, 3, 1, 2))
+    return np.stack(decoded)[:, None]
+
+
+def _pixels(path: Path, row: int, data: pa.Scalar) -> npt.NDArray[np.uint8]:
+    """One decoded image, [H, W] if grey, else [H, W, 3]."""
+    try:
+        with Image.open(io.BytesIO(data.as_py() or b"")) as image:
+            return np.asarray(image.convert("L" if image.mode in ("L", "1") else "RGB"))
+    except (UnidentifiedImageError, OSError) as error:
+        raise InputError(f"{path}: row {row} holds no readable image ({error})") from error
+
+
+def _class_names(schema: pa.Schema, label_column: str, classes: int) -> tuple[str, ...]:
+    """Names from the metadata ``class_names`` or ``huggingface``; else the numbers themselves."""
+    metadata = schema.metadata or {}
+    try:
+        if b"class_names" in metadata:
+            names = json.loads(metadata[b"class_names"])[label_column]
+        else:
+            features = json.loads(metadata[b"huggingface"])["info"]["features"]
+            names = features[label_column]["names"]
+        return tuple(map(str, names))
+    except (KeyError, TypeError, json.JSONDecodeError):
+        return tuple(str(index) for index in range(classes))

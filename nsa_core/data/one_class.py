@@ -1,0 +1,109 @@
+"""The one-class protocol: one class is normal, p of the training set are hidden outliers."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from nsa_core.data.image_set import ImageSet
+from nsa_core.errors import InputError, unknown
+from nsa_core.seeds import derive_seed
+
+MAX_POLLUTION = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class OneClassSplit:
+    """What one trial trains on and is tested on.
+
+    Attributes:
+        train_images: uint8 [n, C, H, W], the normals in their original order, then the pollution.
+        is_pollution: bool [n], which of them are outliers. Training must not look at it.
+        train_indices: int64 [n], their rows in the training split.
+        test_images: uint8 [m, C, H, W], the whole test split.
+        test_is_outlier: bool [m].
+        normal_class: index of the normal class.
+        fingerprint: SHA-256 (hex) of the data and of which rows were taken.
+    """
+
+    train_images: npt.NDArray[np.uint8]
+    is_pollution: npt.NDArray[np.bool_]
+    train_indices: npt.NDArray[np.int64]
+    test_images: npt.NDArray[np.uint8]
+    test_is_outlier: npt.NDArray[np.bool_]
+    normal_class: int
+    fingerprint: str
+
+
+def one_class_split(
+    train: ImageSet,
+    test: ImageSet,
+    normal_class: int | str,
+    pollution: float = 0.0,
+    seed: int = 0,
+) -> OneClassSplit:
+    """All normals of the training split plus p/(1-p)·n of its other images.
+
+    ``pollution`` p in [0, 0.5] is the outliers' share of the final training set (as in the code
+    of LOE and Deep SAD). Outliers are drawn uniformly from the other classes of the *training*
+    split, never from the test split, and for one seed the outliers at a smaller p are a subset of
+    those at a larger one.
+
+    Raises:
+        InputError: an unknown class, p out of range, sets that do not match, or too few outliers.
+    """
+    normal = class_index(train, normal_class)
+    if not 0 <= pollution <= MAX_POLLUTION:
+        raise InputError(f"pollution is {pollution}; need a share in [0, {MAX_POLLUTION}]")
+    if train.class_names != test.class_names or train.images.shape[1:] != test.images.shape[1:]:
+        raise InputError(
+            f"training and test split do not match: {train.images.shape[1:]} and "
+            f"{len(train.class_names)} classes against {test.images.shape[1:]} and "
+            f"{len(test.class_names)}"
+        )
+    normals = np.flatnonzero(train.labels == normal)
+    others = np.flatnonzero(train.labels != normal)
+    name = train.class_names[normal]
+    test_is_outlier = test.labels != normal
+    if len(normals) == 0:
+        raise InputError(f"class {name!r} has no image in the training split")
+    if test_is_outlier.all() or not test_is_outlier.any():
+        raise InputError(f"the test split needs images of class {name!r} and of others")
+    count = int(pollution / (1 - pollution) * len(normals) + 1e-9)
+    if count > len(others):
+        raise InputError(
+            f"pollution {pollution} of class {name!r} needs {count} outliers; "
+            f"the training split has {len(others)}"
+        )
+    stream = np.random.default_rng(derive_seed(seed, "pollution", normal))
+    taken = stream.permutation(others)[:count]  # one permutation a seed: nested in p
+    indices = np.concatenate([normals, taken]).astype(np.int64)
+    digest = hashlib.sha256(f"{train.fingerprint} {test.fingerprint} {normal}".encode())
+    digest.update(indices)
+    return OneClassSplit(
+        train_images=train.images[indices],
+        is_pollution=np.arange(len(indices)) >= len(normals),
+        train_indices=indices,
+        test_images=np.asarray(test.images),
+        test_is_outlier=test_is_outlier,
+        normal_class=normal,
+        fingerprint=digest.hexdigest(),
+    )
+
+
+def class_index(image_set: ImageSet, normal_class: int | str) -> int:
+    """The index of a class given by its name or its index."""
+    names = image_set.class_names
+    if isinstance(normal_class, str) and normal_class in names:
+        return names.index(normal_class)
+    try:
+        index = int(normal_class)
+    except ValueError:
+        raise unknown("class", normal_class, names) from None
+    if not 0 <= index < len(names):
+        raise InputError(
+            f"class {normal_class} is out of range; the data set has {len(names)} classes, "
+            f"0 to {len(names) - 1}: {', '.join(names)}"
+        )
+    return index

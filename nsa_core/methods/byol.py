@@ -1,0 +1,98 @@
+"""BYOL (Grill et al. 2020) with NSA's f-norm and g-norm."""
+
+import copy
+import math
+
+import torch
+from torch import Tensor
+
+from nsa_core.errors import InputError
+from nsa_core.methods.method import Augment, Method
+from nsa_core.methods.simsiam import negative_cosine
+from nsa_core.models import NormVariant, ResNet, mlp, unit_norm_if
+
+
+class BYOL(Method):
+    """The online network predicts the projection of a slowly moving copy of itself.
+
+    The target (encoder and projector) is an exponential moving average of the online weights;
+    its batch norms run in training mode on their own batches, and their running statistics are
+    copied from the online network.
+
+    Args:
+        encoder: gives embeddings y.
+        norm: f-norm feeds y/||y|| to both projectors, g-norm z/||z|| to the predictor.
+        hidden_dim: hidden width of projector and predictor.
+        projector_dim: width of the projection.
+        ema: initial decay of the target in [0, 1); rises to 1 along a cosine.
+        head_bn_eps: epsilon of the heads' batch norms.
+    """
+
+    def __init__(
+        self,
+        encoder: ResNet,
+        norm: NormVariant,
+        *,
+        hidden_dim: int = 4096,
+        projector_dim: int = 256,
+        ema: float = 0.99,
+        head_bn_eps: float = 1e-5,
+    ) -> None:
+        super().__init__()
+        if not 0 <= ema < 1:
+            raise InputError(f"ema is {ema}; need a decay in [0, 1)")
+        self.ema = ema
+        self.encoder = encoder
+        self.f_norm = unit_norm_if(norm.on_embedding)
+        self.projector = mlp(
+            [encoder.features, hidden_dim, projector_dim],
+            output_bn=False,
+            output_bias=True,
+            bn_eps=head_bn_eps,
+        )
+        self.g_norm = unit_norm_if(norm.on_projection)
+        self.predictor = mlp(
+            [projector_dim, hidden_dim, projector_dim],
+            output_bn=False,
+            output_bias=True,
+            bn_eps=head_bn_eps,
+        )
+        self.target_encoder = copy.deepcopy(encoder).requires_grad_(False)
+        self.target_projector = copy.deepcopy(self.projector).requires_grad_(False)
+
+    def loss(self, images: Tensor, augment: Augment) -> Tensor:
+        view1, view2 = augment(images), augment(images)
+        z1 = self.project(self.encoder(view1))
+        z2 = self.project(self.encoder(view2))
+        with torch.no_grad():
+            target1, target2 = self._target(view1), self._target(view2)
+        return self.symmetric_loss(z1, z2, target1, target2)
+
+    def project(self, embedding: Tensor) -> Tensor:
+        return self.projector(self.f_norm(embedding))  # type: ignore[no-any-return]
+
+    def predict(self, projection: Tensor) -> Tensor:
+        """The predictor's output for projections z; g-norm acts on its input (NSA, section 3.2)."""
+        return self.predictor(self.g_norm(projection))  # type: ignore[no-any-return]
+
+    def symmetric_loss(self, z1: Tensor, z2: Tensor, target1: Tensor, target2: Tensor) -> Tensor:
+        """Mean of 2 - 2 cos(h(z1), sg target2) and its mirror image, in [0, 4]."""
+        first = negative_cosine(self.predict(z1), target2.detach())
+        second = negative_cosine(self.predict(z2), target1.detach())
+        return 2 + first + second
+
+    def after_step(self, progress: float) -> None:
+        decay = 1 - (1 - self.ema) * (math.cos(math.pi * progress) + 1) / 2
+        online = [*self.encoder.parameters(), *self.projector.parameters()]
+        target = [*self.target_encoder.parameters(), *self.target_projector.parameters()]
+        with torch.no_grad():
+            torch._foreach_lerp_(target, online, 1 - decay)
+            for ours, theirs in zip(
+                [*self.target_encoder.buffers(), *self.target_projector.buffers()],
+                [*self.encoder.buffers(), *self.projector.buffers()],
+                strict=True,
+            ):
+                ours.copy_(theirs)
+
+    def _target(self, view: Tensor) -> Tensor:
+        return self.target_projector(self.f_norm(self.target_encoder(view)))  # type: ignore[no-any-return]

@@ -1,0 +1,31 @@
+"""What every self-supervised method is to the trainer."""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from nsa_core.models import ResNet
+
+Augment = Callable[[Tensor], Tensor]
+"""uint8 images [B, C, H, W] to one random view of each, float32 in [0, 1]."""
+
+
+class Method(nn.Module):
+    """An encoder, a loss for a batch of images, and a hook after each step.
+
+    A method makes its own views, as many as it wants, through the ``augment`` that it is handed:
+    randomness comes from there alone. Nothing in ``loss`` may wait for the device.
+    """
+
+    encoder: ResNet
+
+    def loss(self, images: Tensor, augment: Augment) -> Tensor:
+        """The scalar loss of uint8 images [B, C, H, W]."""
+        raise NotImplementedError
+
+    def project(self, embedding: Tensor) -> Tensor:
+        """Projection z [B, d] of embeddings y [B, features], before any g-norm."""
+        raise NotImplementedError
+
+    def after_step(self, progress: float) -> None:
+        """Called after each optimiser step; ``progress`` in (0, 1] is the share of steps done."""

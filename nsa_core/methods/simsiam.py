@@ -1,0 +1,73 @@
+"""SimSiam (Chen & He 2021) with NSA's f-norm and g-norm."""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from nsa_core.methods.method import Augment, Method
+from nsa_core.models import NormVariant, ResNet, mlp, unit_norm_if
+
+
+class SimSiam(Method):
+    """Two views, a shared projector, a predictor, a stop-gradient on the target.
+
+    NSA's heads: three layers in the projector and in the predictor (the original predictor has
+    two). The two views pass the encoder separately, so batch norm sees one view at a time.
+
+    Args:
+        encoder: gives embeddings y.
+        norm: f-norm feeds y/||y|| to the projector, g-norm z/||z|| to the predictor.
+        projector_dim: width of the projector's hidden and output layers.
+        predictor_dim: width of the predictor's hidden layers.
+        head_bn_eps: epsilon of the heads' batch norms. It is not negligible beside the variance
+            of unit vectors, 1/d in each coordinate.
+    """
+
+    def __init__(
+        self,
+        encoder: ResNet,
+        norm: NormVariant,
+        *,
+        projector_dim: int = 2048,
+        predictor_dim: int = 512,
+        head_bn_eps: float = 1e-5,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.f_norm = unit_norm_if(norm.on_embedding)
+        self.projector = mlp(
+            [encoder.features, projector_dim, projector_dim, projector_dim],
+            output_bn=True,
+            output_bias=True,
+            bn_eps=head_bn_eps,
+        )
+        self.g_norm = unit_norm_if(norm.on_projection)
+        self.predictor = mlp(
+            [projector_dim, predictor_dim, predictor_dim, projector_dim],
+            output_bn=False,
+            output_bias=True,
+            bn_eps=head_bn_eps,
+        )
+
+    def loss(self, images: Tensor, augment: Augment) -> Tensor:
+        z1 = self.project(self.encoder(augment(images)))
+        z2 = self.project(self.encoder(augment(images)))
+        return self.symmetric_loss(z1, z2)
+
+    def project(self, embedding: Tensor) -> Tensor:
+        return self.projector(self.f_norm(embedding))  # type: ignore[no-any-return]
+
+    def predict(self, projection: Tensor) -> Tensor:
+        """The predictor's output for projections z; g-norm acts on its input (NSA, section 3.2)."""
+        return self.predictor(self.g_norm(projection))  # type: ignore[no-any-return]
+
+    def symmetric_loss(self, z1: Tensor, z2: Tensor) -> Tensor:
+        """Half of D(h(z1), sg z2) plus half of D(h(z2), sg z1), D the negative cosine."""
+        return (
+            negative_cosine(self.predict(z1), z2.detach())
+            + negative_cosine(self.predict(z2), z1.detach())
+        ) / 2
+
+
+def negative_cosine(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean of minus the cosine between rows, in [-1, 1]."""
+    return -F.cosine_similarity(prediction.float(), target.float(), dim=-1).mean()

@@ -1,0 +1,30 @@
+"""How far features are from collapse."""
+
+import numpy as np
+import numpy.typing as npt
+
+from nsa_core.metrics.kappa import unit_rows
+
+
+def spread(features: npt.ArrayLike) -> float:
+    """Mean standard deviation of the unit features' coordinates, times sqrt(d).
+
+    About 1 for directions without a common mean, 0 when all rows point the same way: SimSiam's
+    monitor of collapse (Chen & He 2021, figure 2), made independent of the dimension d.
+    """
+    unit = unit_rows(features)
+    return float(unit.std(axis=0).mean() * np.sqrt(unit.shape[1]))
+
+
+def effective_rank(features: npt.ArrayLike) -> float:
+    """exp of the entropy of the normalised singular values of the centred unit features.
+
+    In [1, min(N, d)] (Roy & Vetterli 2007); 0 when all rows are equal.
+    """
+    unit = unit_rows(features)
+    values = np.linalg.svd(unit - unit.mean(axis=0), compute_uv=False)
+    total = values.sum()
+    if total <= 1e-12 * len(unit):
+        return 0.0
+    share = values[values > 0] / total
+    return float(np.exp(-(share * np.log(share)).sum()))

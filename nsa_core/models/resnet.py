@@ -1,0 +1,93 @@
+"""ResNet for small images: a 3x3 stem, no max-pool, basic blocks (He et al. 2016; CSI, DROC)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nsa_core.errors import InputError
+
+BLOCKS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
+STEMS = {"3x3": 1, "3x3/2": 2}  # name to stride
+
+
+class BasicBlock(nn.Module):
+    """conv-BN-ReLU-conv-BN plus a shortcut, then ReLU."""
+
+    def __init__(self, in_width: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_width, width, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or in_width != width:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(in_width, width, 1, stride, bias=False), nn.BatchNorm2d(width)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.bn1(self.conv1(x)))
+        return F.relu(self.bn2(self.conv2(y)) + self.shortcut(x))
+
+
+class ResNet(nn.Module):
+    """Encoder f: images in [0, 1] to pooled features.
+
+    Args:
+        depth: 10, 18 or 34.
+        width: channels of the stem and the first stage; 64 in the paper. Features have 8 times it.
+        stem: "3x3", or "3x3/2" with stride 2 (a quarter of the work on larger images).
+    """
+
+    def __init__(self, depth: int = 18, width: int = 64, stem: str = "3x3") -> None:
+        super().__init__()
+        if depth not in BLOCKS:
+            raise InputError(f"depth is {depth}; known: {', '.join(map(str, BLOCKS))}")
+        if width < 1:
+            raise InputError(f"width is {width}; need at least 1")
+        if stem not in STEMS:
+            raise InputError(f"stem is {stem!r}; known: {', '.join(STEMS)}")
+        self.features = 8 * width
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, width, 3, STEMS[stem], 1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(inplace=True),
+        )
+        stages: list[nn.Module] = []
+        in_width = width
+        for index, blocks in enumerate(BLOCKS[depth]):
+            out_width = width * 2**index
+            strides = [1 if index == 0 else 2] + [1] * (blocks - 1)
+            layers = []
+            for stride in strides:
+                layers.append(BasicBlock(in_width, out_width, stride))
+                in_width = out_width
+            stages.append(nn.Sequential(*layers))
+        self.stages = nn.ModuleList(stages)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Embedding y: float32 [B, 8 * width], the pooled last stage."""
+        return _pool(self._maps(images)[-1])
+
+    def pooled_stages(self, images: Tensor) -> list[Tensor]:
+        """The pooled stem and stages 1 to 4, each float32 [B, channels]."""
+        return [_pool(feature_map) for feature_map in self._maps(images)]
+
+    def _maps(self, images: Tensor) -> list[Tensor]:
+        x = (images - 0.5) / 0.5
+        if x.shape[1] == 1:
+            x = x.expand(-1, 3, -1, -1)
+        if self.stem[0].weight.is_contiguous(memory_format=torch.channels_last):
+            x = x.contiguous(memory_format=torch.channels_last)
+        maps = [self.stem(x)]
+        for stage in self.stages:
+            maps.append(stage(maps[-1]))
+        return maps
+
+
+def _pool(feature_map: Tensor) -> Tensor:
+    """Global average in float32, whatever the precision of the map."""
+    return feature_map.float().mean(dim=(2, 3))

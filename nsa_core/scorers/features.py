@@ -1,0 +1,52 @@
+"""Checks and scaling that all scorers share."""
+
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nsa_core.errors import InputError
+
+Features = Tensor | npt.NDArray
+"""[N, d] real features: a tensor on any device, or an array."""
+
+
+def prepared(features: Features, *, normalize: bool, dim: int | None = None) -> Tensor:
+    """Features as float64 [N, d], their rows scaled to length 1 if asked for.
+
+    Raises:
+        InputError: not [N, d] with N >= 1, another d than in training, NaN, infinity, or (when
+            normalising) a row of zeros.
+    """
+    values = torch.as_tensor(features).detach().double()
+    if values.ndim != 2 or len(values) == 0 or values.shape[1] == 0:
+        raise InputError(f"features are {list(values.shape)}; need [N, d] with N, d >= 1")
+    if dim is not None and values.shape[1] != dim:
+        raise InputError(f"features have {values.shape[1]} dimensions; the scorer was fit on {dim}")
+    if not values.isfinite().all():
+        bad = int((~values.isfinite().all(dim=1)).nonzero()[0, 0])
+        raise InputError(f"feature row {bad} holds NaN or infinity")
+    if not normalize:
+        return values
+    if not values.any(dim=1).all():
+        bad = int((~values.any(dim=1)).nonzero()[0, 0])
+        raise InputError(f"feature row {bad} is all zeros; it has no direction to normalise")
+    return F.normalize(values, dim=1, eps=0)
+
+
+def nearest_angle(queries: Tensor, bank: Tensor, neighbours: int = 1) -> Tensor:
+    """Mean angle in radians, [M], from each unit query to its closest unit rows of the bank.
+
+    The search runs in float32, in blocks; the angles of the rows found are then computed again
+    in float64 as 2 atan2(|a - b|, |a + b|), exact also where the arc cosine loses all digits.
+    """
+    neighbours = min(neighbours, len(bank))
+    narrow = bank.float().T.contiguous()
+    angles = []
+    for block in queries.split(1024):
+        near = (block.float() @ narrow).topk(neighbours, dim=1).indices
+        found = bank[near]  # [block, neighbours, d]
+        ours = block[:, None]
+        angle = 2 * torch.atan2((ours - found).norm(dim=2), (ours + found).norm(dim=2))
+        angles.append(angle.mean(dim=1))
+    return torch.cat(angles)

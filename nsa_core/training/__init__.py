@@ -1,0 +1,19 @@
+"""Training, its schedule, its checkpoints and its evaluations."""
+
+from nsa_core.training.evaluation import Evaluation, Signals, TestResult, embed
+from nsa_core.training.precision import best_precision
+from nsa_core.training.schedule import Schedule, log_spaced, plan
+from nsa_core.training.train import build_method, train
+
+__all__ = [
+    "Evaluation",
+    "Schedule",
+    "Signals",
+    "TestResult",
+    "best_precision",
+    "build_method",
+    "embed",
+    "log_spaced",
+    "plan",
+    "train",
+]
