@@ -16,7 +16,7 @@ def auroc(scores: npt.ArrayLike, is_outlier: npt.ArrayLike) -> float:
     Raises:
         InputError: shapes that differ, NaN, labels other than 0 and 1, or only one of the two.
     """
-    values, outlier = _checked(scores, is_outlier)
+    values, outlier = checked(scores, is_outlier)
     ordered = np.sort(values[~outlier])
     positives = values[outlier]
     # for each outlier: normals strictly below count one, equal ones a half
@@ -26,9 +26,10 @@ def auroc(scores: npt.ArrayLike, is_outlier: npt.ArrayLike) -> float:
     return wins2 / (2 * len(positives) * len(ordered))
 
 
-def _checked(
+def checked(
     scores: npt.ArrayLike, is_outlier: npt.ArrayLike
 ) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.bool_]]:
+    """Scores [N] and booleans [N], or an InputError that says what is wrong with them."""
     values, labels = np.asarray(scores), np.asarray(is_outlier)
     if values.ndim != 1 or values.shape != labels.shape:
         raise InputError(

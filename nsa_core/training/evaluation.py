@@ -14,7 +14,9 @@ from nsa_core.methods import Method
 from nsa_core.metrics import auroc, effective_rank, kappa, spread
 from nsa_core.training.precision import autocast
 
-COLLAPSED_BELOW = 0.1  # of the projection's spread, which is near 1 for directions all around
+COLLAPSED_PROJECTION = 0.1  # spread below which projections have collapsed; near 1 otherwise
+COLLAPSED_EMBEDDING = 0.01  # the same for embeddings, which are meant to be compact
+_BN_WARM_UP = 30  # steps until running statistics, and so the spread of projections, mean anything
 _BATCH = 512
 
 
@@ -27,6 +29,7 @@ class Signals:
         kappa_train: concentration of the training embeddings.
         spread_embedding, spread_projection: see ``metrics.spread``; collapse shows in the latter.
         effective_rank: of the training embeddings.
+        collapsed: do all embeddings or all projections point the same way?
     """
 
     loss: float
@@ -34,11 +37,7 @@ class Signals:
     spread_embedding: float
     spread_projection: float
     effective_rank: float
-
-    @property
-    def collapsed(self) -> bool:
-        """Do all projections point the same way?"""
-        return not self.spread_projection >= COLLAPSED_BELOW
+    collapsed: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,7 +84,12 @@ class Evaluation:
 
 
 def evaluate(
-    method: Method, config: TrialConfig, split: OneClassSplit, device: torch.device, loss: float
+    method: Method,
+    config: TrialConfig,
+    split: OneClassSplit,
+    device: torch.device,
+    loss: float,
+    step: int,
 ) -> tuple[Signals, TestResult]:
     """Embed training and test images without augmentation and measure them."""
     train = embed(method, split.train_images, device, config.precision)
@@ -93,12 +97,15 @@ def evaluate(
     with torch.inference_mode():
         projection = torch.cat([method.project(block) for block in train.split(_BATCH)])
     train_array = train.cpu().numpy()
+    of_embedding, of_projection = spread(train_array), spread(projection.cpu().numpy())
     signals = Signals(
         loss=loss,
         kappa_train=kappa(train_array),
-        spread_embedding=spread(train_array),
-        spread_projection=spread(projection.cpu().numpy()),
+        spread_embedding=of_embedding,
+        spread_projection=of_projection,
         effective_rank=effective_rank(train_array),
+        collapsed=step >= _BN_WARM_UP
+        and (of_embedding < COLLAPSED_EMBEDDING or of_projection < COLLAPSED_PROJECTION),
     )
     scores = {name: scorers.build(name).fit(train).score(test) for name in scorers.available()}
     test_array = test.cpu().numpy()

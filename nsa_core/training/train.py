@@ -74,11 +74,12 @@ def train(
         trained_steps += steps
         if epoch in schedule.evaluate_after:
             started = time.perf_counter()
-            signals, test = evaluate(method, config, split, device, loss)
+            step = min(epoch * schedule.steps_per_epoch, schedule.total_steps)
+            signals, test = evaluate(method, config, split, device, loss, step)
             ended, train_seconds = time.perf_counter(), started - evaluated
             yield Evaluation(
                 epoch=epoch,
-                step=min(epoch * schedule.steps_per_epoch, schedule.total_steps),
+                step=step,
                 total_steps=schedule.total_steps,
                 signals=signals,
                 test=test,

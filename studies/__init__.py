@@ -1,0 +1,1 @@
+"""What to run: one short script a study, the grid, and the Ray Tune runner."""

@@ -1,0 +1,72 @@
+"""A Ray Tune worker that runs trials, one after another, without one leaving a trace in the next."""
+
+import gc
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import ray
+import torch
+from ray import tune
+
+from nsa_core import Evaluation, InputError
+from studies.trial import run_trial
+from tracking import open_store
+
+
+class TrialActor(tune.Trainable):  # type: ignore[misc]
+    """One ``step`` is one evaluation; everything durable is in the ledger, not in Ray.
+
+    The configuration holds ``trial_id``, ``store``, ``data_root``, ``device`` ("auto", "cpu" or
+    "cuda") and ``gpus`` (this trial's share, which caps its memory).
+    """
+
+    def setup(self, config: dict[str, Any]) -> None:
+        self._evaluations = self._start(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Ray's way to reuse a worker, which saves seconds of imports a trial."""
+        self.cleanup()
+        self._evaluations = self._start(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        evaluation = next(self._evaluations, None)
+        if evaluation is None:
+            return {"done": True, "id": self.config["trial_id"]}
+        return {
+            "id": self.config["trial_id"],
+            "progress": evaluation.step / evaluation.total_steps,
+            "done": False,
+        }
+
+    def cleanup(self) -> None:
+        """Let go of the trial's lock, its model and its memory."""
+        self._evaluations.close()
+        self._evaluations = iter(())  # type: ignore[assignment]
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+
+    def _start(self, config: dict[str, Any]) -> Iterator[Evaluation]:
+        torch.set_num_threads(config["cpus"])  # Ray sets OMP_NUM_THREADS to 1
+        for seed in (random.seed, np.random.seed, torch.manual_seed):
+            seed(0)  # nothing of ours draws from these; what others do starts equal
+        record = open_store(config["store"]).trial(config["trial_id"])
+        return run_trial(record, config["data_root"], _device(config))
+
+
+def _device(config: dict[str, Any]) -> torch.device:
+    """From the trial's own resources: a trial without a GPU still sees those of its host."""
+    if config["device"] == "cpu" or not (ray.get_gpu_ids() or config["device"] == "cuda"):
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise InputError(
+            f"Ray gave this trial GPU {ray.get_gpu_ids()} but torch {torch.__version__} sees no "
+            "CUDA device; install a CUDA build, or pass --device cpu"
+        )
+    if 0 < config["gpus"] < 1:
+        torch.cuda.set_per_process_memory_fraction(config["gpus"])
+    return torch.device("cuda")

@@ -1,0 +1,195 @@
+"""Run the trials of a grid with Ray Tune; what is durable is in the store, not in Ray."""
+
+import hashlib
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+os.environ.update(  # before Ray is imported
+    {
+        "RAY_AIR_NEW_OUTPUT": "0",
+        "RAY_CHDIR_TO_TRIAL_DIR": "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+        "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+        "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "-1",
+    }
+)
+
+import ray  # noqa: E402
+from ray import tune  # noqa: E402
+
+from nsa_core import InputError, TrialConfig  # noqa: E402
+from studies.actor import TrialActor  # noqa: E402
+from studies.progress import Progress  # noqa: E402
+from studies.resources import Placement, Resources, place  # noqa: E402
+from studies.study import Grid  # noqa: E402
+from tracking import ENDED, Store  # noqa: E402
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How to run, as opposed to what.
+
+    Attributes:
+        resources: of each trial.
+        address: of a running Ray cluster; None starts one on this machine.
+        concurrency: trials at once at most; None for as many as fit.
+        retries: how often a trial whose worker died is tried again.
+        data_root: folder of the data sets, the same on every host.
+        device: "auto" (a GPU if the trial has one), "cpu" or "cuda".
+    """
+
+    resources: Resources
+    address: str | None = None
+    concurrency: int | None = None
+    retries: int = 2
+    data_root: str | None = None
+    device: str = "auto"
+
+
+def trial_id(config: TrialConfig, data_fingerprint: str) -> str:
+    """16 hexadecimal digits that name the whole configuration and the data."""
+    return hashlib.sha256(f"{config.canonical()}\n{data_fingerprint}".encode()).hexdigest()[:16]
+
+
+def register(store: Store, grid: Grid) -> dict[str, TrialConfig]:
+    """Write what every trial is to the store, before any runs; returns them by id.
+
+    Raises:
+        InputError: two cells of the grid are the same trial.
+    """
+    trials: dict[str, TrialConfig] = {}
+    for config in grid.configs:
+        key = trial_id(config, grid.data_fingerprint)
+        if key in trials:
+            raise InputError(f"two cells of {grid.study.name} are the same trial: {config}")
+        trials[key] = config
+        record = store.trial(key)
+        record.folder.mkdir(parents=True, exist_ok=True)
+        name = grid.class_names[config.normal_class]
+        facts = {"class_name": name, "data_fingerprint": grid.data_fingerprint}
+        record.create(config.to_dict(), facts)
+    store.plan(grid.study.name, trials)
+    return trials
+
+
+def to_run(store: Store, trials: Mapping[str, TrialConfig], retry_failed: bool) -> list[str]:
+    """Ids of the trials that have not ended; failed ones too if asked for."""
+    again = {"failed"} if retry_failed else set()
+    return [
+        key
+        for key in trials
+        if (status := store.trial(key).state()["status"]) not in ENDED or status in again
+    ]
+
+
+def run(store: Store, trials: Mapping[str, TrialConfig], ids: list[str], options: RunOptions) -> None:
+    """Run the named trials to their end. Ray is started, or joined, and left again.
+
+    Raises:
+        InputError: the resources do not fit the cluster, or there is no cluster at the address.
+    """
+    _start_ray(options)
+    scratch = Path(tempfile.mkdtemp(prefix="tune-", dir=_scratch_root(store)))
+    try:
+        placement = _place(options, len(ids))
+        if placement.note:
+            print(placement.note)
+        config = {
+            "trial_id": tune.grid_search(ids),
+            "store": str(store.root),
+            "data_root": str(Path(options.data_root).absolute()) if options.data_root else None,
+            "device": options.device,
+            "gpus": placement.resources.gpus,
+            "cpus": placement.resources.cpus,
+        }
+        progress = Progress({key: _work(store, key, trials[key]) for key in ids})
+        tuner = tune.Tuner(
+            tune.with_resources(TrialActor, placement.resources.as_ray()),
+            param_space=config,
+            tune_config=tune.TuneConfig(
+                max_concurrent_trials=placement.at_once,
+                reuse_actors=True,
+                trial_dirname_creator=lambda trial: trial.config["trial_id"],
+            ),
+            run_config=tune.RunConfig(
+                name="run",
+                storage_path=str(scratch),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                failure_config=tune.FailureConfig(max_failures=options.retries),
+                callbacks=[_Watcher(store, progress)],
+                verbose=0,
+            ),
+        )
+        tuner.fit()
+    finally:
+        ray.shutdown()
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+class _Watcher(tune.Callback):  # type: ignore[misc]
+    """Shows progress, and names in the ledger the trials whose worker died once too often."""
+
+    def __init__(self, store: Store, progress: Progress) -> None:
+        self._store, self._progress = store, progress
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        if "progress" in result:
+            self._progress.advance(trial.config["trial_id"], result["progress"])
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._progress.end(trial.config["trial_id"])
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        record = self._store.trial(trial.config["trial_id"])
+        with record.claim():
+            if record.state()["status"] not in ENDED:
+                times = f"{trial.num_failures} time{'s' * (trial.num_failures != 1)}"
+                record.end("failed", f"its worker died {times}")
+        self._progress.end(trial.config["trial_id"])
+
+
+def _start_ray(options: RunOptions) -> None:
+    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    if options.address:
+        try:
+            ray.init(address=options.address, **quiet)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(f"no Ray cluster at {options.address!r} ({reason})") from error
+        return
+    cores = len(os.sched_getaffinity(0))
+    ray.init(num_cpus=cores, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+
+
+def _place(options: RunOptions, trials: int) -> Placement:
+    cluster = ray.cluster_resources()
+    return place(
+        options.resources,
+        cpus=int(cluster.get("CPU", 0)),
+        gpus=int(cluster.get("GPU", 0)),
+        trials=trials,
+        concurrency=options.concurrency,
+    )
+
+
+def _scratch_root(store: Store) -> Path:
+    """Ray keeps its own notes here while it runs; every host must see the folder."""
+    root = store.root / "ray"
+    root.mkdir(exist_ok=True)
+    return root
+
+
+def _work(store: Store, key: str, config: TrialConfig) -> float:
+    """Images still to train on, up to a factor that all trials of a study share."""
+    if config.budget_unit == "steps":
+        return float(config.budget * config.batch_size)
+    return float(config.budget)

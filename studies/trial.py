@@ -1,0 +1,142 @@
+"""The life of one trial: configuration in, rows in the ledger out. Knows nothing of Ray."""
+
+import platform
+import resource
+import socket
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+import nsa_core
+from nsa_core import (
+    DivergedError,
+    Evaluation,
+    InputError,
+    OneClassSplit,
+    TrialConfig,
+    load_images,
+    one_class_split,
+    train,
+)
+from nsa_core.metrics import auprc, fpr_at_recall
+from tracking import ENDED, TrialRecord
+
+
+def run_trial(
+    record: TrialRecord, data_root: str | None, device: torch.device
+) -> Iterator[Evaluation]:
+    """Train what the record says, from its checkpoint if there is one, and record every epoch.
+
+    The record ends as finished, collapsed, diverged or (bad input) failed; a trial that has ended
+    is left alone. Any other error is written to the record and raised, to be tried again.
+    """
+    with record.claim():
+        if record.state()["status"] in ENDED and record.state()["status"] != "failed":
+            return
+        record.begin(_machine(device))
+        try:
+            definition = record.definition()
+            config = TrialConfig.from_dict(definition["config"])
+            split = _split(config, data_root, definition["data_fingerprint"])
+            record.write_artifact("pollution", _pollution(config, split))
+            for evaluation in train(config, split, device, record.checkpoint):
+                if evaluation.step == evaluation.total_steps:
+                    record.write_artifact("test_scores", _test_scores(evaluation, split))
+                record.add(_dynamics(evaluation), _scores(evaluation, split))
+                yield evaluation
+        except DivergedError as error:
+            record.end("diverged", str(error), **_usage(device))
+            return
+        except InputError as error:
+            record.end("failed", str(error), **_usage(device))
+            return
+        except Exception as error:
+            record.end("failed", f"{type(error).__name__}: {error}", **_usage(device))
+            raise
+        last = record.dynamics().slice(record.dynamics().num_rows - 1).to_pylist()[0]
+        if last["collapsed"]:
+            message = (
+                f"spread of embeddings {last['spread_embedding']:.3g}, "
+                f"of projections {last['spread_projection']:.3g}"
+            )
+            record.end("collapsed", message, **_usage(device))
+        else:
+            record.end("finished", **_usage(device))
+
+
+def _split(config: TrialConfig, data_root: str | None, fingerprint: str) -> OneClassSplit:
+    train_set = load_images(config.dataset, "train", data_root)
+    test_set = load_images(config.dataset, "test", data_root)
+    found = f"{train_set.fingerprint}+{test_set.fingerprint}"
+    if found != fingerprint:
+        raise InputError(
+            f"{config.dataset} on {socket.gethostname()} is not the data that the study was "
+            f"planned on (fingerprint {found[:12]}, planned {fingerprint[:12]})"
+        )
+    return one_class_split(
+        train_set, test_set, config.normal_class, config.pollution, config.seed
+    )
+
+
+def _pollution(config: TrialConfig, split: OneClassSplit) -> dict[str, Any]:
+    return {
+        "pollution": config.pollution,
+        "train_images": len(split.train_images),
+        "indices": split.train_indices[split.is_pollution].tolist(),
+    }
+
+
+def _dynamics(evaluation: Evaluation) -> dict[str, Any]:
+    return {
+        "epoch": evaluation.epoch,
+        "step": evaluation.step,
+        "kappa_test_normal": evaluation.test.kappa_normal,
+        "kappa_test_outlier": evaluation.test.kappa_outlier,
+        "train_seconds": evaluation.train_seconds,
+        "evaluate_seconds": evaluation.evaluate_seconds,
+        "images_per_second": evaluation.images_per_second,
+        **asdict(evaluation.signals),
+    }
+
+
+def _scores(evaluation: Evaluation, split: OneClassSplit) -> list[dict[str, Any]]:
+    outlier = split.test_is_outlier
+    return [
+        {
+            "layer": "embedding",
+            "scorer": name,
+            "auroc": evaluation.test.auroc[name],
+            "auprc": auprc(scores, outlier),
+            "fpr95": fpr_at_recall(scores, outlier),
+        }
+        for name, scores in evaluation.test.scores.items()
+    ]
+
+
+def _test_scores(evaluation: Evaluation, split: OneClassSplit) -> pa.Table:
+    rows = np.arange(len(split.test_is_outlier))
+    columns = {"row": rows, "is_outlier": split.test_is_outlier, **evaluation.test.scores}
+    return pa.table(columns)
+
+
+def _machine(device: torch.device) -> dict[str, Any]:
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+    return {
+        "host": socket.gethostname(),
+        "device": f"{device.type} ({name})",
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": str(torch.__version__),
+        "version": nsa_core.__version__,
+    }
+
+
+def _usage(device: torch.device) -> dict[str, Any]:
+    """Peak memory of the trial's device; on a CPU that of its process, trials before included."""
+    if device.type == "cuda":
+        return {"peak_memory_mb": torch.cuda.max_memory_allocated(device) / 2**20}
+    return {"peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}

@@ -1,0 +1,39 @@
+"""Files that are there whole or not at all."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON to a temporary name beside ``path``, sync, rename."""
+    data = json.dumps(value, indent=2, sort_keys=True, allow_nan=False).encode() + b"\n"
+    _write(path, lambda stream: stream.write(data))
+
+
+def write_parquet(path: Path, table: pa.Table) -> None:
+    """Write a table to a temporary name beside ``path``, sync, rename."""
+    _write(path, lambda stream: pq.write_table(table, stream))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write bytes to a temporary name beside ``path``, sync, rename."""
+    _write(path, lambda stream: stream.write(data))
+
+
+def _write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")  # a dot: dataset readers skip it
+    try:
+        with partial.open("wb") as stream:
+            fill(stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -1,0 +1,149 @@
+"""A trial's record in the store: what it is, how it stands, what it has measured so far."""
+
+import fcntl
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tracking.atomic import write_json, write_parquet
+from tracking.errors import StoreError
+from tracking.schema import DYNAMICS, SCORES, versioned
+
+ENDED = ("finished", "collapsed", "diverged", "failed")
+_KEYS = {"dynamics": ["epoch"], "scores": ["epoch", "layer", "scorer"]}
+
+
+class TrialRecord:
+    """The folder of one trial. One process at a time may write it, and must ``claim`` it first.
+
+    Files: ``config.json``, ``status.json``, ``dynamics.parquet``, ``scores.parquet``,
+    ``checkpoint.pt``, ``test_scores.parquet``, ``pollution.json``. Each is replaced whole.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.trial_id = folder.name
+        self.checkpoint = folder / "checkpoint.pt"
+
+    @contextmanager
+    def claim(self, wait_s: float = 60.0) -> Iterator[None]:
+        """Hold the trial against every other process; the hold ends with the process at latest.
+
+        Raises:
+            StoreError: another process still holds it after ``wait_s`` seconds.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        deadline = time.monotonic() + wait_s
+        with (self.folder / ".lock").open("a") as lock:
+            while not _try_lock(lock.fileno()):
+                if time.monotonic() > deadline:
+                    raise StoreError(f"trial {self.trial_id} is held by another process")
+                time.sleep(0.1)
+            yield
+
+    # what the trial is ---------------------------------------------------------------------
+
+    def create(self, config: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+        """Write what the trial is, once: its whole configuration and facts about its data."""
+        if not (self.folder / "config.json").exists():
+            write_json(self.folder / "config.json", {"config": dict(config), **facts})
+
+    def definition(self) -> dict[str, Any]:
+        """What ``create`` wrote: ``config`` and the facts."""
+        return _read_json(self.folder / "config.json")
+
+    # how it stands -------------------------------------------------------------------------
+
+    def state(self) -> dict[str, Any]:
+        """``status`` and what came with it; "pending" for a trial that never began."""
+        path = self.folder / "status.json"
+        return _read_json(path) if path.exists() else {"status": "pending", "attempts": 0}
+
+    def begin(self, facts: Mapping[str, Any]) -> None:
+        """Mark it running; ``facts`` are about the machine of this attempt."""
+        before = self.state()
+        state = {
+            "status": "running",
+            "attempts": before["attempts"] + 1,
+            "started_at": before.get("started_at", _now()),
+            **facts,
+        }
+        write_json(self.folder / "status.json", state)
+
+    def end(self, status: str, message: str = "", **facts: Any) -> None:
+        """Mark it ended: finished, collapsed, diverged or failed."""
+        if status not in ENDED:
+            raise ValueError(f"status is {status!r}; need one of {ENDED}")
+        state = {**self.state(), "status": status, "message": message, "ended_at": _now(), **facts}
+        write_json(self.folder / "status.json", state)
+
+    # what it has measured ------------------------------------------------------------------
+
+    def add(self, dynamics: Mapping[str, Any], scores: Sequence[Mapping[str, Any]]) -> None:
+        """Record one evaluated epoch. An epoch that comes again replaces its earlier rows."""
+        own = {"trial_id": self.trial_id, "epoch": dynamics["epoch"]}
+        _replace(self.folder / "scores.parquet", SCORES, "scores", [{**own, **s} for s in scores])
+        row = {"time": datetime.now(UTC), **dynamics, **own}
+        _replace(self.folder / "dynamics.parquet", DYNAMICS, "dynamics", [row])
+
+    def dynamics(self) -> pa.Table:
+        """One row an evaluated epoch, in order."""
+        return _read_table(self.folder / "dynamics.parquet", DYNAMICS)
+
+    def scores(self) -> pa.Table:
+        """One row an evaluated epoch, layer and scorer."""
+        return _read_table(self.folder / "scores.parquet", SCORES)
+
+    def write_artifact(self, name: str, value: pa.Table | dict[str, Any]) -> None:
+        """Keep a table as ``name.parquet`` or plain values as ``name.json``."""
+        if isinstance(value, pa.Table):
+            write_parquet(self.folder / f"{name}.parquet", value)
+        else:
+            write_json(self.folder / f"{name}.json", value)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _replace(path: Path, schema: pa.Schema, kind: str, rows: list[dict[str, Any]]) -> None:
+    merged = {
+        tuple(row[key] for key in _KEYS[kind]): row
+        for row in [*_read_table(path, schema).to_pylist(), *rows]
+    }
+    ordered = [merged[key] for key in sorted(merged)]
+    write_parquet(path, pa.Table.from_pylist(ordered, schema=versioned(schema)))
+
+
+def _read_table(path: Path, schema: pa.Schema) -> pa.Table:
+    if not path.exists():
+        return schema.empty_table()
+    try:
+        return pq.read_table(path, schema=schema).replace_schema_metadata(None)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise StoreError(f"{path} cannot be read ({error}); move it away to go on") from error
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path} cannot be read ({error}); move it away to go on") from error
+    if not isinstance(value, dict):
+        raise StoreError(f"{path} does not hold an object; move it away to go on")
+    return value
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()

@@ -1,0 +1,36 @@
+"""Bring MLflow up to date with a store: ``python -m tracking.mlflow_sync STORE``."""
+
+import argparse
+import sys
+
+from tracking.errors import StoreError
+from tracking.mlflow_mirror import MlflowMirror, default_tracking_uri
+from tracking.store import open_store
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Sync every study of the store, or the one named."""
+    parser = argparse.ArgumentParser(prog="python -m tracking.mlflow_sync", description=__doc__)
+    parser.add_argument("store", help="folder of the store")
+    parser.add_argument("--study", help="only this study")
+    parser.add_argument("--tracking-uri", help="default: an SQLite database inside the store")
+    options = parser.parse_args(arguments)
+    try:
+        store = open_store(options.store)
+        studies = store.studies()
+        if options.study and options.study not in studies:
+            raise StoreError(f"no study {options.study!r} in the store (it has: {', '.join(studies)})")
+        uri = options.tracking_uri or default_tracking_uri(store)
+        for study in [options.study] if options.study else studies:
+            mirror = MlflowMirror(store, study, uri)
+            touched = mirror.sync()
+            mirror.finish()
+            print(f"{study}: {len(store.members(study))} trials, {touched} brought up to date")
+    except StoreError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

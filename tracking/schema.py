@@ -1,0 +1,92 @@
+"""The three result tables: their columns, and the version that a store carries."""
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+
+_TIME = pa.timestamp("us", tz="UTC")
+
+TRIALS = pa.schema(
+    [
+        ("study", pa.string()),
+        ("trial_id", pa.string()),
+        ("status", pa.string()),  # pending, running, or one of ledger.ENDED
+        ("message", pa.string()),  # why a trial failed, diverged or collapsed
+        ("dataset", pa.string()),
+        ("normal_class", pa.int64()),
+        ("class_name", pa.string()),
+        ("method", pa.string()),
+        ("norm", pa.string()),
+        ("batch_size", pa.int64()),
+        ("pollution", pa.float64()),
+        ("seed", pa.int64()),
+        ("budget", pa.int64()),
+        ("budget_unit", pa.string()),
+        ("evaluations", pa.int64()),
+        ("learning_rate", pa.float64()),
+        ("weight_decay", pa.float64()),
+        ("depth", pa.int64()),
+        ("width", pa.int64()),
+        ("stem", pa.string()),
+        ("precision", pa.string()),
+        ("channels_last", pa.bool_()),
+        ("augment", pa.string()),  # JSON
+        ("method_options", pa.string()),  # JSON
+        ("data_fingerprint", pa.string()),
+        ("train_images", pa.int64()),
+        ("pollution_images", pa.int64()),
+        ("test_images", pa.int64()),
+        ("epochs", pa.int64()),  # trained so far
+        ("steps", pa.int64()),  # trained so far
+        ("attempts", pa.int64()),
+        ("started_at", _TIME),
+        ("ended_at", _TIME),
+        ("seconds", pa.float64()),  # training and evaluating, all attempts
+        ("peak_memory_mb", pa.float64()),
+        ("host", pa.string()),
+        ("device", pa.string()),
+        ("threads", pa.int64()),
+        ("python", pa.string()),
+        ("torch", pa.string()),
+        ("version", pa.string()),  # of this project
+    ]
+)
+
+DYNAMICS = pa.schema(
+    [
+        ("trial_id", pa.string()),
+        ("epoch", pa.int64()),
+        ("step", pa.int64()),
+        ("time", _TIME),  # when it was evaluated
+        ("loss", pa.float64()),
+        ("kappa_train", pa.float64()),
+        ("kappa_test_normal", pa.float64()),
+        ("kappa_test_outlier", pa.float64()),
+        ("spread_embedding", pa.float64()),
+        ("spread_projection", pa.float64()),
+        ("effective_rank", pa.float64()),
+        ("collapsed", pa.bool_()),
+        ("train_seconds", pa.float64()),
+        ("evaluate_seconds", pa.float64()),
+        ("images_per_second", pa.float64()),
+    ]
+)
+
+SCORES = pa.schema(
+    [
+        ("trial_id", pa.string()),
+        ("epoch", pa.int64()),
+        ("layer", pa.string()),
+        ("scorer", pa.string()),
+        ("auroc", pa.float64()),
+        ("auprc", pa.float64()),
+        ("fpr95", pa.float64()),
+    ]
+)
+
+TABLES = {"trials": TRIALS, "dynamics": DYNAMICS, "scores": SCORES}
+
+
+def versioned(schema: pa.Schema) -> pa.Schema:
+    """The schema with its version in the metadata, as it is written to files."""
+    return schema.with_metadata({"nsa_schema_version": str(SCHEMA_VERSION)})
