@@ -53,8 +53,8 @@ class Augmentation:
         for name in ("brightness", "contrast", "saturation", *limits):
             value = float(getattr(self, name))
             object.__setattr__(self, name, value)
-            if not 0 <= value <= limits.get(name, float("inf")):
-                top = limits.get(name, "infinity")
+            top = limits.get(name, float("inf"))
+            if not 0 <= value <= top:
                 raise InputError(f"augment.{name} is {value}; need a number in [0, {top}]")
 
 

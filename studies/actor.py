@@ -1,4 +1,4 @@
-"""A Ray Tune worker that runs trials, one after another, without one leaving a trace in the next."""
+"""A Ray Tune worker: runs trials one after another, none leaving a trace in the next."""
 
 import gc
 import random

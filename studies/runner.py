@@ -21,15 +21,15 @@ os.environ.update(  # before Ray is imported
     }
 )
 
-import ray  # noqa: E402
-from ray import tune  # noqa: E402
+import ray
+from ray import tune
 
-from nsa_core import InputError, TrialConfig  # noqa: E402
-from studies.actor import TrialActor  # noqa: E402
-from studies.progress import Progress  # noqa: E402
-from studies.resources import Placement, Resources, place  # noqa: E402
-from studies.study import Grid  # noqa: E402
-from tracking import ENDED, Store  # noqa: E402
+from nsa_core import InputError, TrialConfig
+from studies.actor import TrialActor
+from studies.progress import Progress
+from studies.resources import Placement, Resources, place
+from studies.study import Grid
+from tracking import ENDED, Store
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,9 @@ def to_run(store: Store, trials: Mapping[str, TrialConfig], retry_failed: bool) 
     ]
 
 
-def run(store: Store, trials: Mapping[str, TrialConfig], ids: list[str], options: RunOptions) -> None:
+def run(
+    store: Store, trials: Mapping[str, TrialConfig], ids: list[str], options: RunOptions
+) -> None:
     """Run the named trials to their end. Ray is started, or joined, and left again.
 
     Raises:

@@ -15,7 +15,9 @@ _EXCLUDED = ("collapsed", "diverged", "failed", "pending", "running")
 def study_table(store: Store, study: Study, trials: dict[str, TrialConfig]) -> str:
     """Markdown: the headline table, the other scores, and every trial that is not in the means."""
     states = {key: store.trial(key).state() for key in trials}
-    values = _final_scores(store, [k for k, state in states.items() if state["status"] == "finished"])
+    values = _final_scores(
+        store, [k for k, state in states.items() if state["status"] == "finished"]
+    )
     configs = list(trials.values())
     dataset, classes = configs[0].dataset, sorted({c.normal_class for c in configs})
     names = [_class_name(store, trials, index) for index in classes]

@@ -77,9 +77,7 @@ def _split(config: TrialConfig, data_root: str | None, fingerprint: str) -> OneC
             f"{config.dataset} on {socket.gethostname()} is not the data that the study was "
             f"planned on (fingerprint {found[:12]}, planned {fingerprint[:12]})"
         )
-    return one_class_split(
-        train_set, test_set, config.normal_class, config.pollution, config.seed
-    )
+    return one_class_split(train_set, test_set, config.normal_class, config.pollution, config.seed)
 
 
 def _pollution(config: TrialConfig, split: OneClassSplit) -> dict[str, Any]:

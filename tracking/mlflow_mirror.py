@@ -7,7 +7,6 @@ id, metrics carry the time at which they were measured, so syncing twice changes
 import json
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -22,8 +21,8 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
-from mlflow import MlflowClient  # noqa: E402 - it reads the environment above
-from mlflow.entities import Metric, Param, Run, RunTag, ViewType  # noqa: E402
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, Run, RunTag, ViewType
 
 _TRIAL, _SYNCED_EPOCH, _SYNCED_STATUS = "nsa.trial_id", "nsa.synced_epoch", "nsa.synced_status"
 _STATUS = {"running": "RUNNING", "finished": "FINISHED", "collapsed": "FINISHED"}
@@ -51,9 +50,7 @@ class MlflowMirror:
         self.client = MlflowClient(tracking_uri)
         self.experiment = self._experiment(tracking_uri)
         self.runs = {
-            run.data.tags[_TRIAL]: run
-            for run in self._all_runs()
-            if _TRIAL in run.data.tags
+            run.data.tags[_TRIAL]: run for run in self._all_runs() if _TRIAL in run.data.tags
         }
 
     def sync(self) -> int:
@@ -111,7 +108,9 @@ class MlflowMirror:
             last = record.dynamics()["epoch"].to_pylist()[-1]
             rows = [row for row in record.scores().to_pylist() if row["epoch"] == last]
             table = pq.read_table(test_scores)
-            aurocs = {row["scorer"]: row["auroc"] for row in rows if row["scorer"] in table.schema.names}
+            aurocs = {
+                row["scorer"]: row["auroc"] for row in rows if row["scorer"] in table.schema.names
+            }
             picture = record.folder / "scores.png"
             title = f"{_run_name(record.definition()['config'])}, epoch {last}"
             picture.write_bytes(score_picture(table, aurocs, title))
@@ -177,11 +176,11 @@ def _metrics(record: TrialRecord, dynamics: list[dict[str, Any]]) -> list[Metric
     ]
     for row in record.scores().to_pylist():
         if row["epoch"] in at:
-            suffix = row["scorer"] if row["layer"] == "embedding" else f"{row['layer']}/{row['scorer']}"
+            suffix = (
+                row["scorer"] if row["layer"] == "embedding" else f"{row['layer']}/{row['scorer']}"
+            )
             metrics += [
                 Metric(f"{kind}/{suffix}", row[kind], at[row["epoch"]], row["epoch"])
                 for kind in ("auroc", "auprc", "fpr95")
             ]
     return metrics
-
-

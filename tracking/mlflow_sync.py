@@ -19,7 +19,9 @@ def main(arguments: list[str] | None = None) -> int:
         store = open_store(options.store)
         studies = store.studies()
         if options.study and options.study not in studies:
-            raise StoreError(f"no study {options.study!r} in the store (it has: {', '.join(studies)})")
+            raise StoreError(
+                f"no study {options.study!r} in the store (it has: {', '.join(studies)})"
+            )
         uri = options.tracking_uri or default_tracking_uri(store)
         for study in [options.study] if options.study else studies:
             mirror = MlflowMirror(store, study, uri)

@@ -15,10 +15,13 @@ class MlflowThread:
     ``python -m tracking.mlflow_sync`` makes up for it later.
     """
 
-    def __init__(
-        self, store: Store, study: str, tracking_uri: str, every_s: float = 3.0
-    ) -> None:
-        self.store, self.study, self.tracking_uri, self.every_s = store, study, tracking_uri, every_s
+    def __init__(self, store: Store, study: str, tracking_uri: str, every_s: float = 3.0) -> None:
+        self.store, self.study, self.tracking_uri, self.every_s = (
+            store,
+            study,
+            tracking_uri,
+            every_s,
+        )
         self.failure = ""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mlflow-mirror", daemon=True)

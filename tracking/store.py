@@ -36,7 +36,9 @@ def open_store(path: str | Path) -> "Store":
     try:
         found = json.loads(marker.read_text())["schema_version"]
     except (ValueError, KeyError, TypeError) as error:
-        raise StoreError(f"{marker} is damaged ({error}); it should hold a schema_version") from error
+        raise StoreError(
+            f"{marker} is damaged ({error}); it should hold a schema_version"
+        ) from error
     if found != SCHEMA_VERSION:
         raise StoreError(
             f"store {root} has schema version {found}, this program reads {SCHEMA_VERSION}; "
@@ -140,7 +142,7 @@ class Store:
             for name in TABLES:
                 connection.register(name, getattr(self, name)())
             connection.execute("SET enable_external_access = false")
-            return connection.execute(query).to_arrow_table()
+            return connection.sql(query).to_arrow_table()
 
     def write_summary(self) -> Path:
         """Write the three tables to ``parquet/`` for other tools; returns that folder."""
@@ -168,7 +170,9 @@ def _trial_row(study: str, record: TrialRecord) -> dict[str, Any]:
     row = {name: config[name] for name in TRIALS.names if name in config}
     row |= {name: definition[name] for name in TRIALS.names if name in definition}
     row |= {name: state[name] for name in TRIALS.names if name in state}
-    row |= {name: json.dumps(config[name], sort_keys=True) for name in ("augment", "method_options")}
+    row |= {
+        name: json.dumps(config[name], sort_keys=True) for name in ("augment", "method_options")
+    }
     for name in ("started_at", "ended_at"):
         if name in row:
             row[name] = datetime.fromisoformat(row[name])

@@ -80,7 +80,7 @@ def one_class_split(
     taken = stream.permutation(others)[:count]  # one permutation a seed: nested in p
     indices = np.concatenate([normals, taken]).astype(np.int64)
     digest = hashlib.sha256(f"{train.fingerprint} {test.fingerprint} {normal}".encode())
-    digest.update(indices)
+    digest.update(indices.data)
     return OneClassSplit(
         train_images=train.images[indices],
         is_pollution=np.arange(len(indices)) >= len(normals),

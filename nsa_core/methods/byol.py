@@ -9,7 +9,7 @@ from torch import Tensor
 from nsa_core.errors import InputError
 from nsa_core.methods.method import Augment, Method
 from nsa_core.methods.simsiam import negative_cosine
-from nsa_core.models import NormVariant, ResNet, mlp, unit_norm_if
+from nsa_core.models import NormVariant, ResNet, mlp, separate_views, unit_norm_if
 
 
 class BYOL(Method):
@@ -57,16 +57,16 @@ class BYOL(Method):
             output_bias=True,
             bn_eps=head_bn_eps,
         )
+        separate_views(self, 2)
         self.target_encoder = copy.deepcopy(encoder).requires_grad_(False)
         self.target_projector = copy.deepcopy(self.projector).requires_grad_(False)
 
     def loss(self, images: Tensor, augment: Augment) -> Tensor:
-        view1, view2 = augment(images), augment(images)
-        z1 = self.project(self.encoder(view1))
-        z2 = self.project(self.encoder(view2))
+        views = torch.cat([augment(images), augment(images)])
+        projections = self.project(self.encoder(views))
         with torch.no_grad():
-            target1, target2 = self._target(view1), self._target(view2)
-        return self.symmetric_loss(z1, z2, target1, target2)
+            targets = self.target_projector(self.f_norm(self.target_encoder(views)))
+        return self.loss_of(projections, targets)
 
     def project(self, embedding: Tensor) -> Tensor:
         return self.projector(self.f_norm(embedding))  # type: ignore[no-any-return]
@@ -75,16 +75,18 @@ class BYOL(Method):
         """The predictor's output for projections z; g-norm acts on its input (NSA, section 3.2)."""
         return self.predictor(self.g_norm(projection))  # type: ignore[no-any-return]
 
-    def symmetric_loss(self, z1: Tensor, z2: Tensor, target1: Tensor, target2: Tensor) -> Tensor:
-        """Mean of 2 - 2 cos(h(z1), sg target2) and its mirror image, in [0, 4]."""
-        first = negative_cosine(self.predict(z1), target2.detach())
-        second = negative_cosine(self.predict(z2), target1.detach())
-        return 2 + first + second
+    def loss_of(self, projections: Tensor, targets: Tensor) -> Tensor:
+        """Mean of 2 - 2 cos(h(z1), sg t2) and 2 - 2 cos(h(z2), sg t1), in [0, 4]; z = [z1; z2]."""
+        target1, target2 = targets.detach().chunk(2)
+        return 2 + 2 * negative_cosine(self.predict(projections), torch.cat([target2, target1]))
 
     def after_step(self, progress: float) -> None:
         decay = 1 - (1 - self.ema) * (math.cos(math.pi * progress) + 1) / 2
-        online = [*self.encoder.parameters(), *self.projector.parameters()]
-        target = [*self.target_encoder.parameters(), *self.target_projector.parameters()]
+        online: list[Tensor] = [*self.encoder.parameters(), *self.projector.parameters()]
+        target: list[Tensor] = [
+            *self.target_encoder.parameters(),
+            *self.target_projector.parameters(),
+        ]
         with torch.no_grad():
             torch._foreach_lerp_(target, online, 1 - decay)
             for ours, theirs in zip(
@@ -93,6 +95,3 @@ class BYOL(Method):
                 strict=True,
             ):
                 ours.copy_(theirs)
-
-    def _target(self, view: Tensor) -> Tensor:
-        return self.target_projector(self.f_norm(self.target_encoder(view)))  # type: ignore[no-any-return]

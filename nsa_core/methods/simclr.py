@@ -56,7 +56,8 @@ class SimCLR(Method):
     def loss(self, images: Tensor, augment: Augment) -> Tensor:
         views = torch.cat([augment(images), augment(images)])
         z = self.project(self.encoder(views))
-        return nt_xent(*z.chunk(2), self.temperature)
+        z1, z2 = z.chunk(2)
+        return nt_xent(z1, z2, self.temperature)
 
     def project(self, embedding: Tensor) -> Tensor:
         return self.projector(self.f_norm(embedding))  # type: ignore[no-any-return]

@@ -1,17 +1,18 @@
 """SimSiam (Chen & He 2021) with NSA's f-norm and g-norm."""
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from nsa_core.methods.method import Augment, Method
-from nsa_core.models import NormVariant, ResNet, mlp, unit_norm_if
+from nsa_core.models import NormVariant, ResNet, mlp, separate_views, unit_norm_if
 
 
 class SimSiam(Method):
     """Two views, a shared projector, a predictor, a stop-gradient on the target.
 
     NSA's heads: three layers in the projector and in the predictor (the original predictor has
-    two). The two views pass the encoder separately, so batch norm sees one view at a time.
+    two). Batch norm sees one view at a time, as in the original, where they pass separately.
 
     Args:
         encoder: gives embeddings y.
@@ -48,10 +49,11 @@ class SimSiam(Method):
             bn_eps=head_bn_eps,
         )
 
+        separate_views(self, 2)
+
     def loss(self, images: Tensor, augment: Augment) -> Tensor:
-        z1 = self.project(self.encoder(augment(images)))
-        z2 = self.project(self.encoder(augment(images)))
-        return self.symmetric_loss(z1, z2)
+        views = torch.cat([augment(images), augment(images)])
+        return self.loss_of(self.project(self.encoder(views)))
 
     def project(self, embedding: Tensor) -> Tensor:
         return self.projector(self.f_norm(embedding))  # type: ignore[no-any-return]
@@ -60,12 +62,10 @@ class SimSiam(Method):
         """The predictor's output for projections z; g-norm acts on its input (NSA, section 3.2)."""
         return self.predictor(self.g_norm(projection))  # type: ignore[no-any-return]
 
-    def symmetric_loss(self, z1: Tensor, z2: Tensor) -> Tensor:
-        """Half of D(h(z1), sg z2) plus half of D(h(z2), sg z1), D the negative cosine."""
-        return (
-            negative_cosine(self.predict(z1), z2.detach())
-            + negative_cosine(self.predict(z2), z1.detach())
-        ) / 2
+    def loss_of(self, projections: Tensor) -> Tensor:
+        """Mean of D(h(z1), sg z2) and D(h(z2), sg z1), D the negative cosine; z = [z1; z2]."""
+        z1, z2 = projections.detach().chunk(2)
+        return negative_cosine(self.predict(projections), torch.cat([z2, z1]))
 
 
 def negative_cosine(prediction: Tensor, target: Tensor) -> Tensor:

@@ -122,4 +122,5 @@ def unit_rows(features: npt.ArrayLike) -> npt.NDArray[np.float64]:
         raise InputError("features are not finite; a feature holds NaN or infinity")
     if (norms == 0).any():
         raise InputError(f"feature row {int(np.argmin(norms))} is all zeros; it has no direction")
-    return values / norms
+    unit: npt.NDArray[np.float64] = values / norms
+    return unit

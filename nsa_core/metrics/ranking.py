@@ -16,9 +16,7 @@ def auprc(scores: npt.ArrayLike, is_outlier: npt.ArrayLike) -> float:
     return float((gained * hits / taken).sum() / hits[-1])
 
 
-def fpr_at_recall(
-    scores: npt.ArrayLike, is_outlier: npt.ArrayLike, recall: float = 0.95
-) -> float:
+def fpr_at_recall(scores: npt.ArrayLike, is_outlier: npt.ArrayLike, recall: float = 0.95) -> float:
     """Share of normals flagged at the highest threshold that flags ``recall`` of the outliers.
 
     In [0, 1]; inputs and errors as for ``auroc``.

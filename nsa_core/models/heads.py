@@ -6,6 +6,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from nsa_core.models.view_norm import ViewBatchNorm
+
 
 class Head(nn.Sequential):
     """A stack of layers that stays in float32 under autocast.
@@ -15,7 +17,9 @@ class Head(nn.Sequential):
 
     def forward(self, x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
-            return super().forward(x.float())  # type: ignore[no-any-return]
+            for layer in self:
+                x = layer(x.float())
+            return x
 
 
 def mlp(widths: Sequence[int], *, output_bn: bool, output_bias: bool, bn_eps: float = 1e-5) -> Head:
@@ -32,10 +36,10 @@ def mlp(widths: Sequence[int], *, output_bn: bool, output_bias: bool, bn_eps: fl
     for inputs, outputs in steps[:-1]:
         layers += [
             nn.Linear(inputs, outputs, bias=False),
-            nn.BatchNorm1d(outputs, eps=bn_eps),
+            ViewBatchNorm(outputs, eps=bn_eps),
             nn.ReLU(inplace=True),
         ]
     layers.append(nn.Linear(*steps[-1], bias=output_bias))
     if output_bn:
-        layers.append(nn.BatchNorm1d(widths[-1], eps=bn_eps, affine=False))
+        layers.append(ViewBatchNorm(widths[-1], eps=bn_eps, affine=False))
     return Head(*layers)

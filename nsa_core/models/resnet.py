@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nsa_core.errors import InputError
+from nsa_core.models.view_norm import ViewBatchNorm
 
 BLOCKS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 STEMS = {"3x3": 1, "3x3/2": 2}  # name to stride
@@ -16,13 +17,13 @@ class BasicBlock(nn.Module):
     def __init__(self, in_width: int, width: int, stride: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(in_width, width, 3, stride, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
+        self.bn1 = ViewBatchNorm(width)
         self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(width)
+        self.bn2 = ViewBatchNorm(width)
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or in_width != width:
             self.shortcut = nn.Sequential(
-                nn.Conv2d(in_width, width, 1, stride, bias=False), nn.BatchNorm2d(width)
+                nn.Conv2d(in_width, width, 1, stride, bias=False), ViewBatchNorm(width)
             )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -48,11 +49,8 @@ class ResNet(nn.Module):
         if stem not in STEMS:
             raise InputError(f"stem is {stem!r}; known: {', '.join(STEMS)}")
         self.features = 8 * width
-        self.stem = nn.Sequential(
-            nn.Conv2d(3, width, 3, STEMS[stem], 1, bias=False),
-            nn.BatchNorm2d(width),
-            nn.ReLU(inplace=True),
-        )
+        conv = nn.Conv2d(3, width, 3, STEMS[stem], 1, bias=False)
+        self.stem = nn.Sequential(conv, ViewBatchNorm(width), nn.ReLU(inplace=True))
         stages: list[nn.Module] = []
         in_width = width
         for index, blocks in enumerate(BLOCKS[depth]):
@@ -80,7 +78,7 @@ class ResNet(nn.Module):
         x = (images - 0.5) / 0.5
         if x.shape[1] == 1:
             x = x.expand(-1, 3, -1, -1)
-        if self.stem[0].weight.is_contiguous(memory_format=torch.channels_last):
+        if next(self.parameters()).is_contiguous(memory_format=torch.channels_last):
             x = x.contiguous(memory_format=torch.channels_last)
         maps = [self.stem(x)]
         for stage in self.stages:

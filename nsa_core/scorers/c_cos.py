@@ -5,6 +5,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 
 from nsa_core.scorers.features import Features, prepared
 from nsa_core.scorers.whitening import Whitening
@@ -28,15 +29,14 @@ class CCos:
         """Learn mean and covariance of the training features [n, d]."""
         features = prepared(train_features, normalize=self.normalize)
         self.whitening_ = Whitening.fit(features)
-        self.centre_ = torch.nn.functional.normalize(
-            self.whitening_(self.whitening_.mean[None]), dim=1
-        )
+        self.centre_ = F.normalize(self.whitening_(self.whitening_.mean[None]), dim=1)
         return self
 
     def score(self, features: Features) -> npt.NDArray[np.float64]:
         """Angles in radians, [m], in [0, pi]; higher is more anomalous."""
         dim = len(self.whitening_.mean)
         values = prepared(features, normalize=self.normalize, dim=dim).to(self.centre_.device)
-        unit = torch.nn.functional.normalize(self.whitening_(values), dim=1)
-        angle = 2 * torch.atan2((unit - self.centre_).norm(dim=1), (unit + self.centre_).norm(dim=1))
+        unit = F.normalize(self.whitening_(values), dim=1)
+        apart, together = unit - self.centre_, unit + self.centre_
+        angle = 2 * torch.atan2(apart.norm(dim=1), together.norm(dim=1))
         return angle.cpu().numpy()

@@ -1,5 +1,7 @@
 """Checks and scaling that all scorers share."""
 
+from typing import Any
+
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
@@ -7,7 +9,7 @@ from torch import Tensor
 
 from nsa_core.errors import InputError
 
-Features = Tensor | npt.NDArray
+Features = Tensor | npt.NDArray[Any]
 """[N, d] real features: a tensor on any device, or an array."""
 
 

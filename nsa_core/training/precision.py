@@ -6,7 +6,7 @@ import torch
 
 
 def best_precision(device: torch.device) -> str:
-    """"bf16" where the hardware multiplies it natively, else "fp32".
+    """ "bf16" where the hardware multiplies it natively, else "fp32".
 
     Without AVX512-BF16 or AMX a CPU emulates bf16 at a fraction of the speed of fp32
     (benchmarks/results/cpu_precision.md).

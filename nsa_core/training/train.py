@@ -102,7 +102,7 @@ def build_method(config: TrialConfig) -> Method:
         encoder = ResNet(config.depth, config.width, config.stem)
         method = methods.build(config.method, encoder, config.norm, config.method_options)
     if config.channels_last:
-        method = method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        method = method.to(memory_format=torch.channels_last)
     return method
 
 

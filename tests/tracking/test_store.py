@@ -1,0 +1,229 @@
+"""The store: what it refuses, what its tables hold, and that files are whole or absent."""
+
+import json
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tracking import SCHEMA_VERSION, StoreError, create_store, open_store
+from tracking.schema import DYNAMICS, SCORES, TABLES, TRIALS
+
+CONFIG = {
+    "dataset": "digits", "normal_class": 3, "method": "simsiam", "norm": "both",
+    "batch_size": 16, "pollution": 0.1, "seed": 0, "budget": 2, "budget_unit": "epochs",
+    "evaluations": 2, "learning_rate": 1e-3, "weight_decay": 0.0, "depth": 10, "width": 4,
+    "stem": "3x3", "precision": "fp32", "channels_last": True,
+    "augment": {"flip": 0.0}, "method_options": {"projector_dim": 8},
+}  # fmt: skip
+FIRST, SECOND = "0" * 16, "1" * 16
+
+
+def evaluation(epoch: int, loss: float = -0.5) -> tuple[dict, list[dict]]:
+    names = [n for n in DYNAMICS.names if n not in ("trial_id", "epoch", "step", "time")]
+    dynamics = dict.fromkeys(names, 1.0) | {"collapsed": False, "loss": loss}
+    scores = [
+        {"layer": "embedding", "scorer": name, "auroc": 0.9, "auprc": 0.8, "fpr95": 0.3}
+        for name in ("c-cos", "k-cos")
+    ]
+    return {**dynamics, "epoch": epoch, "step": 10 * epoch}, scores
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = create_store(tmp_path / "store")
+    for trial_id in (FIRST, SECOND):
+        made.trial(trial_id).folder.mkdir(parents=True)
+        made.trial(trial_id).create(CONFIG, {"class_name": "3", "data_fingerprint": "f"})
+    made.plan("table3", [FIRST, SECOND])
+    return made
+
+
+def test_tables_have_their_schema_even_when_nothing_ran(store):
+    assert store.trials().schema == TRIALS
+    assert store.trials()["status"].to_pylist() == ["pending", "pending"]
+    assert store.dynamics().schema == DYNAMICS
+    assert store.scores().schema == SCORES
+    assert store.dynamics().num_rows == store.scores().num_rows == 0
+
+
+def test_a_trial_that_ran_is_in_all_three_tables(store):
+    record = store.trial(FIRST)
+    with record.claim():
+        record.begin({"host": "here", "torch": "2"})
+        for epoch in (1, 2):
+            record.add(*evaluation(epoch))
+        record.end("finished", peak_memory_mb=12.5)
+    row = store.trials().to_pylist()[0]
+    assert (row["status"], row["epochs"], row["steps"], row["attempts"]) == ("finished", 2, 20, 1)
+    assert row["pollution"] == 0.1
+    assert json.loads(row["augment"]) == {"flip": 0.0}
+    assert row["seconds"] == 4.0  # two epochs, one second of training and one of evaluation each
+    assert row["ended_at"] >= row["started_at"]
+    assert store.dynamics()["epoch"].to_pylist() == [1, 2]
+    assert store.scores().num_rows == 4
+
+
+def test_an_epoch_that_comes_again_replaces_its_rows(store):
+    record = store.trial(FIRST)
+    for epoch, loss in ((1, -0.1), (2, -0.2), (1, -0.3)):
+        record.add(*evaluation(epoch, loss))
+    assert store.dynamics()["loss"].to_pylist() == [-0.3, -0.2]
+    assert store.scores()["epoch"].to_pylist() == [1, 1, 2, 2]
+
+
+def test_planning_again_adds_and_never_doubles(store):
+    store.plan("table3", [SECOND, "2" * 16])
+    assert store.members("table3") == [FIRST, SECOND, "2" * 16]
+
+
+def test_a_trial_of_two_studies_is_stored_once_and_listed_in_both(store):
+    store.plan("table1", [FIRST])
+    store.trial(FIRST).add(*evaluation(1))
+    assert store.trials()["study"].to_pylist() == ["table1", "table3", "table3"]
+    assert store.dynamics().num_rows == 1
+
+
+def test_sql_over_the_views(store):
+    store.trial(FIRST).add(*evaluation(1))
+    answer = store.sql(
+        "select t.norm, avg(s.auroc) as auroc from scores s join trials t using (trial_id) "
+        "where s.scorer = 'c-cos' group by t.norm"
+    )
+    assert answer.to_pylist() == [{"norm": "both", "auroc": 0.9}]
+
+
+def test_sql_cannot_read_other_files(store, tmp_path):
+    secret = tmp_path / "secret.csv"
+    secret.write_text("a\n1\n")
+    with pytest.raises(Exception, match="disabled"):
+        store.sql(f"select * from '{secret}'")
+
+
+def test_summary_is_the_same_tables_with_a_version(store):
+    store.trial(FIRST).add(*evaluation(1))
+    folder = store.write_summary()
+    for name in TABLES:
+        written = pq.read_table(folder / f"{name}.parquet")
+        assert written.schema.metadata[b"nsa_schema_version"] == str(SCHEMA_VERSION).encode()
+        assert written.replace_schema_metadata(None) == getattr(store, name)()
+
+
+def test_no_store_at_the_path(tmp_path):
+    with pytest.raises(StoreError, match="no store at"):
+        open_store(tmp_path)
+
+
+def test_another_schema_version_is_refused(store):
+    (store.root / "store.json").write_text('{"schema_version": 99}')
+    with pytest.raises(StoreError, match=r"schema version 99, this program reads 1"):
+        open_store(store.root)
+
+
+def test_a_folder_with_other_things_does_not_become_a_store(tmp_path):
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(StoreError, match="is not a store"):
+        create_store(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["thesis.tex"]
+
+
+@pytest.mark.parametrize("name", ["../escape", "a/b", "", "A B", ".hidden"])
+def test_study_names_cannot_leave_the_store(store, name):
+    with pytest.raises(StoreError, match="study name"):
+        store.plan(name, [FIRST])
+
+
+@pytest.mark.parametrize("trial_id", ["../../etc", "0" * 15, "G" * 16, ""])
+def test_trial_ids_cannot_leave_the_store(store, trial_id):
+    with pytest.raises(StoreError, match="trial id"):
+        store.trial(trial_id)
+
+
+def test_a_truncated_file_is_named(store):
+    store.trial(FIRST).add(*evaluation(1))
+    path = store.trial(FIRST).folder / "scores.parquet"
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(StoreError, match=r"scores\.parquet cannot be read"):
+        store.scores()
+
+
+def test_unknown_status_is_refused(store):
+    with pytest.raises(ValueError, match="'splendid'"):
+        store.trial(FIRST).end("splendid")
+
+
+def _hold_store(path: Path, ready) -> None:
+    with create_store(path).writing("a study"):
+        ready.set()
+        time.sleep(60)
+
+
+def test_a_second_driver_is_refused_and_the_lock_dies_with_its_holder(store):
+    context = multiprocessing.get_context("spawn")
+    ready = context.Event()
+    holder = context.Process(target=_hold_store, args=(store.root, ready))
+    holder.start()
+    assert ready.wait(30)
+    with (
+        pytest.raises(StoreError, match=rf"written by a study, process {holder.pid}"),
+        store.writing("mine"),
+    ):
+        pass
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.join()
+    with store.writing("mine"):
+        pass
+
+
+def _hold_trial(path: Path, ready) -> None:
+    with open_store(path).trial(FIRST).claim():
+        ready.set()
+        time.sleep(60)
+
+
+def test_a_trial_is_held_by_one_process_at_a_time(store):
+    context = multiprocessing.get_context("spawn")
+    ready = context.Event()
+    holder = context.Process(target=_hold_trial, args=(store.root, ready))
+    holder.start()
+    assert ready.wait(30)
+    with (
+        pytest.raises(StoreError, match="held by another process"),
+        store.trial(FIRST).claim(wait_s=0.3),
+    ):
+        pass
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.join()
+    with store.trial(FIRST).claim(wait_s=5):
+        pass
+
+
+def _rewrite_for_ever(path: Path, ready) -> None:
+    record = open_store(path).trial(FIRST)
+    epoch = 0
+    while True:
+        epoch += 1
+        record.add(*evaluation(epoch % 50 + 1, loss=float(epoch)))
+        record.write_artifact("test_scores", pa.table({"row": list(range(5000))}))
+        ready.set()
+
+
+def test_kill_while_writing_leaves_whole_files(store):
+    context = multiprocessing.get_context("spawn")
+    for round_ in range(5):
+        ready = context.Event()
+        writer = context.Process(target=_rewrite_for_ever, args=(store.root, ready))
+        writer.start()
+        assert ready.wait(30)
+        time.sleep(0.03 * (round_ + 1))
+        os.kill(writer.pid, signal.SIGKILL)
+        writer.join()
+        epochs = store.dynamics()["epoch"].to_pylist()
+        assert epochs == sorted(set(epochs))
+        assert set(store.scores()["epoch"].to_pylist()) >= set(epochs)
+        assert pq.read_table(store.trial(FIRST).folder / "test_scores.parquet").num_rows == 5000
