@@ -145,8 +145,14 @@ def _centre_box(recipe: Augmentation, size: tuple[int, int]) -> tuple[int, int]:
 def apply_views(images: Tensor, params: ViewParams) -> Tensor:
     """Apply the parameters to uint8 images [B, C, H, W]; returns float32 in [0, 1].
 
-    Grey images (C = 1) skip what cannot change them: saturation, hue and turning grey.
+    Grey images (C = 1) skip what cannot change them: saturation, hue and turning grey. Stays in
+    float32 under autocast.
     """
+    with torch.autocast(images.device.type, enabled=False):
+        return _apply(images, params)
+
+
+def _apply(images: Tensor, params: ViewParams) -> Tensor:
     views = _crop_and_flip(images.float().div_(255), params)
     colour = views.shape[1] == 3
     steps: dict[int, Callable[[Tensor, Tensor], Tensor]] = {

@@ -33,8 +33,9 @@ class TrialConfig:
         evaluations: how many epochs are evaluated, log-spaced; the last one always is.
         learning_rate, weight_decay: of Adam; the rate falls to 0 along half a cosine.
         depth, width, stem: of the ResNet.
-        precision: "fp32", or "bf16" autocast in the encoder.
-        channels_last: memory layout of the encoder.
+        precision: "fp32" (torch's default: on CUDA with TF32 convolutions), or "bf16" autocast in
+            the encoder; views, heads and losses stay in float32.
+        channels_last: memory layout of the encoder; needs a width of at least 8.
         augment: the recipe of views.
         method_options: the method's own options; absent ones take its defaults.
     """
@@ -84,6 +85,11 @@ class TrialConfig:
         object.__setattr__(self, "method_options", dict(self.method_options))
         if self.depth not in BLOCKS:
             raise unknown("depth", self.depth, map(str, BLOCKS))
+        if self.channels_last and self.width < 8:
+            raise InputError(
+                f"width is {self.width}; with channels_last it must be at least 8, because oneDNN "
+                "corrupts memory below that (torch 2.14); set channels_last to false"
+            )
         if not 0 <= self.pollution <= MAX_POLLUTION:
             raise InputError(f"pollution is {self.pollution}; need a share in [0, {MAX_POLLUTION}]")
         if not self.learning_rate > 0:

@@ -85,6 +85,8 @@ def _grid(study: Study, options: argparse.Namespace) -> Grid:
         overrides["precision"] = best_precision(torch.device(hardware))
     if options.seeds is not None and options.seeds < 1:
         raise InputError(f"--seeds is {options.seeds}; need at least 1")
+    if options.retries < 0:
+        raise InputError(f"--retries is {options.retries}; need at least 0")
     Resources(options.cpus_per_trial, options.gpus_per_trial)  # refuse these before loading data
     return build_grid(
         study,
@@ -120,8 +122,6 @@ def _run(grid: Grid, options: argparse.Namespace) -> int:
     from studies import runner  # imports Ray, which a dry run does not need
     from tracking.mlflow_thread import MlflowThread
 
-    store = create_store(options.store)
-    tracking_uri = options.tracking_uri or f"sqlite:///{store.root / 'mlflow.db'}"
     how = runner.RunOptions(
         resources=Resources(options.cpus_per_trial, options.gpus_per_trial),
         address=options.address,
@@ -130,16 +130,21 @@ def _run(grid: Grid, options: argparse.Namespace) -> int:
         data_root=options.data_root,
         device=options.device,
     )
+    placement = runner.placement(how, len(grid.configs))
+    store = create_store(options.store)
+    tracking_uri = options.tracking_uri or f"sqlite:///{store.root / 'mlflow.db'}"
     with store.writing(grid.study.name):
         trials = runner.register(store, grid)
         ids = runner.to_run(store, trials, options.retry_failed)
         _announce(store, list(trials), ids)
+        if ids and placement.note:
+            print(placement.note)
         mirror = MlflowThread(store, grid.study.name, tracking_uri)
         mirror.start()
         started = time.monotonic()
         try:
             if ids:
-                runner.run(store, trials, ids, how)
+                runner.run(store, trials, ids, how, placement)
         finally:
             summary = store.write_summary()
             mirrored = mirror.close(timeout_s=120)

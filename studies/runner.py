@@ -22,6 +22,7 @@ os.environ.update(  # before Ray is imported
 )
 
 import ray
+import torch
 from ray import tune
 
 from nsa_core import InputError, TrialConfig
@@ -30,6 +31,8 @@ from studies.progress import Progress
 from studies.resources import Placement, Resources, place
 from studies.study import Grid
 from tracking import ENDED, Store
+
+_QUIET: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
 
 
 @dataclass(frozen=True)
@@ -89,20 +92,35 @@ def to_run(store: Store, trials: Mapping[str, TrialConfig], retry_failed: bool) 
     ]
 
 
-def run(
-    store: Store, trials: Mapping[str, TrialConfig], ids: list[str], options: RunOptions
-) -> None:
-    """Run the named trials to their end. Ray is started, or joined, and left again.
+def placement(options: RunOptions, trials: int) -> Placement:
+    """What will run where, before anything is written. Joins the cluster if there is one.
 
     Raises:
-        InputError: the resources do not fit the cluster, or there is no cluster at the address.
+        InputError: the resources do not fit, or there is no cluster at the address.
     """
-    _start_ray(options)
+    if options.address:
+        _join(options.address)
+        cluster = ray.cluster_resources()
+        cpus, gpus = int(cluster.get("CPU", 0)), int(cluster.get("GPU", 0))
+    else:
+        cpus, gpus = len(os.sched_getaffinity(0)), torch.cuda.device_count()
+    return place(
+        options.resources, cpus=cpus, gpus=gpus, trials=trials, concurrency=options.concurrency
+    )
+
+
+def run(
+    store: Store,
+    trials: Mapping[str, TrialConfig],
+    ids: list[str],
+    options: RunOptions,
+    placement: Placement,
+) -> None:
+    """Run the named trials to their end. Ray is started, unless joined before, and left again."""
+    if not ray.is_initialized():
+        ray.init(num_cpus=len(os.sched_getaffinity(0)), include_dashboard=False, **_QUIET)
     scratch = Path(tempfile.mkdtemp(prefix="tune-", dir=_scratch_root(store)))
     try:
-        placement = _place(options, len(ids))
-        if placement.note:
-            print(placement.note)
         config = {
             "trial_id": tune.grid_search(ids),
             "store": str(store.root),
@@ -111,7 +129,7 @@ def run(
             "gpus": placement.resources.gpus,
             "cpus": placement.resources.cpus,
         }
-        progress = Progress({key: _work(store, key, trials[key]) for key in ids})
+        progress = Progress({key: _work(trials[key]) for key in ids})
         tuner = tune.Tuner(
             tune.with_resources(TrialActor, placement.resources.as_ray()),
             param_space=config,
@@ -159,28 +177,12 @@ class _Watcher(tune.Callback):  # type: ignore[misc]
         self._progress.end(trial.config["trial_id"])
 
 
-def _start_ray(options: RunOptions) -> None:
-    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
-    if options.address:
-        try:
-            ray.init(address=options.address, **quiet)
-        except (ConnectionError, ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
-            raise InputError(f"no Ray cluster at {options.address!r} ({reason})") from error
-        return
-    cores = len(os.sched_getaffinity(0))
-    ray.init(num_cpus=cores, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
-
-
-def _place(options: RunOptions, trials: int) -> Placement:
-    cluster = ray.cluster_resources()
-    return place(
-        options.resources,
-        cpus=int(cluster.get("CPU", 0)),
-        gpus=int(cluster.get("GPU", 0)),
-        trials=trials,
-        concurrency=options.concurrency,
-    )
+def _join(address: str) -> None:
+    try:
+        ray.init(address=address, **_QUIET)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"no Ray cluster at {address!r} ({reason})") from error
 
 
 def _scratch_root(store: Store) -> Path:
@@ -190,8 +192,7 @@ def _scratch_root(store: Store) -> Path:
     return root
 
 
-def _work(store: Store, key: str, config: TrialConfig) -> float:
-    """Images still to train on, up to a factor that all trials of a study share."""
-    if config.budget_unit == "steps":
-        return float(config.budget * config.batch_size)
-    return float(config.budget)
+def _work(config: TrialConfig) -> float:
+    """Images to train on, up to a factor that trials of equal classes share."""
+    images = config.batch_size if config.budget_unit == "steps" else 1
+    return float(config.budget * images)

@@ -136,14 +136,17 @@ def server(tmp_path):
     running = []
 
     def start():
-        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port",
-                   str(port), "--backend-store-uri", f"sqlite:///{tmp_path}/server.db",
-                   "--artifacts-destination", str(tmp_path / "artifacts"), "--workers", "1"]  # fmt: skip
+        command = f"""-m mlflow server --host 127.0.0.1 --port {port} --workers 1
+            --backend-store-uri sqlite:///{tmp_path}/server.db
+            --artifacts-destination {tmp_path}/artifacts"""
         quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
         process = subprocess.Popen(
-            command, env=os.environ | quiet, stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, *command.split()],
+            env=os.environ | quiet,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         running.append(process)
         for _ in range(300):
             with socket.socket() as probe:

@@ -1,0 +1,50 @@
+"""A toy batch-size study: the real command on real digits, in seconds a trial."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TOY = (
+    "--preset quick --epochs 4 --classes 3 --set evaluations=3 --set width=8 --set depth=10 "
+    '--set method_options={"projector_dim":32,"predictor_dim":32}'
+).split()
+HIDDEN = {  # columns that tell when, how fast and where, not what
+    "time", "train_seconds", "evaluate_seconds", "images_per_second", "started_at", "ended_at",
+    "seconds", "peak_memory_mb", "attempts",
+}  # fmt: skip
+
+
+def study_command(store: Path, *more: str) -> list[str]:
+    script = str(ROOT / "studies" / "batchsize_ablation.py")
+    return [sys.executable, script, *TOY, "--store", str(store), *more]
+
+
+def run_study(store: Path, *more: str, timeout: int = 300) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        study_command(store, *more),
+        cwd=ROOT,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+def rows(table) -> list[dict]:
+    """The rows of a result table without what may differ between two equal runs, in order."""
+    kept = [name for name in table.schema.names if name not in HIDDEN]
+    return sorted(table.select(kept).to_pylist(), key=repr)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory):
+    """Store and output of one whole toy study that nothing disturbed."""
+    store = tmp_path_factory.mktemp("undisturbed") / "store"
+    done = run_study(store)
+    assert done.returncode == 0, done.stderr
+    return store, done
