@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from nsa_core.errors import InputError
+from nsa_core.errors import InputError, real
 
 _LUMA = (0.2989, 0.587, 0.114)  # ITU-R 601, as torchvision
 _CROP_ATTEMPTS = 10
@@ -44,18 +44,21 @@ class Augmentation:
     grey: float = 0.2
 
     def __post_init__(self) -> None:
-        for name, top in (("crop_scale", 1.0), ("crop_ratio", float("inf"))):
-            pair = tuple(map(float, getattr(self, name)))
-            object.__setattr__(self, name, pair)
-            if len(pair) != 2 or not 0 < pair[0] <= pair[1] <= top:
-                raise InputError(f"augment.{name} is {pair}; need 0 < low <= high <= {top}")
+        for name, top in (("crop_scale", 1.0), ("crop_ratio", 1e6)):
+            pair = getattr(self, name)
+            if not isinstance(pair, list | tuple) or len(pair) != 2:
+                raise InputError(f"augment.{name} is {pair!r}; need two numbers, low and high")
+            low, high = (real(f"augment.{name}", each) for each in pair)
+            if not 0 < low <= high <= top:
+                raise InputError(f"augment.{name} is {low, high}; need 0 < low <= high <= {top:g}")
+            object.__setattr__(self, name, (low, high))
         limits = {"hue": 0.5, "flip": 1.0, "jitter": 1.0, "grey": 1.0}
         for name in ("brightness", "contrast", "saturation", *limits):
-            value = float(getattr(self, name))
-            object.__setattr__(self, name, value)
+            value = real(f"augment.{name}", getattr(self, name))
             top = limits.get(name, float("inf"))
             if not 0 <= value <= top:
                 raise InputError(f"augment.{name} is {value}; need a number in [0, {top}]")
+            object.__setattr__(self, name, value)
 
 
 class ViewParams(NamedTuple):

@@ -1,7 +1,6 @@
 """The configuration of a trial: frozen, checked, and with a canonical form to hash."""
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 from nsa_core import methods
 from nsa_core.augment import Augmentation
 from nsa_core.data import MAX_POLLUTION
-from nsa_core.errors import InputError, unknown
+from nsa_core.errors import InputError, real, unknown, whole
 from nsa_core.models import BLOCKS, STEMS, NormVariant
 
 BUDGETS = ("epochs", "steps")
@@ -62,7 +61,7 @@ class TrialConfig:
 
     def __post_init__(self) -> None:
         for name in ("pollution", "learning_rate", "weight_decay"):
-            object.__setattr__(self, name, _real(name, getattr(self, name)))
+            object.__setattr__(self, name, real(name, getattr(self, name)))
         for name, least in (
             ("normal_class", 0),
             ("seed", 0),
@@ -71,7 +70,7 @@ class TrialConfig:
             ("evaluations", 1),
             ("width", 1),
         ):
-            object.__setattr__(self, name, _whole(name, getattr(self, name), least))
+            object.__setattr__(self, name, whole(name, getattr(self, name), least))
         for name, known in (
             ("method", methods.available()),
             ("norm", [variant.value for variant in NormVariant]),
@@ -82,9 +81,26 @@ class TrialConfig:
             if getattr(self, name) not in known:
                 raise unknown(name, getattr(self, name), known)
         object.__setattr__(self, "norm", NormVariant(self.norm))
-        object.__setattr__(self, "method_options", dict(self.method_options))
+        object.__setattr__(self, "depth", whole("depth", self.depth, 1))
         if self.depth not in BLOCKS:
             raise unknown("depth", self.depth, map(str, BLOCKS))
+        for name, kind in (
+            ("dataset", str),
+            ("channels_last", bool),
+            ("augment", Augmentation),
+            ("method_options", Mapping),
+        ):
+            if not isinstance(getattr(self, name), kind):
+                raise InputError(f"{name} is {getattr(self, name)!r}; need a {kind.__name__}")
+        allowed = methods.norms(self.method)
+        if self.norm not in allowed:
+            raise InputError(
+                f"norm is {self.norm.value!r}, which does not apply to {self.method}; "
+                f"use one of: {', '.join(allowed)}"
+            )
+        object.__setattr__(
+            self, "method_options", methods.checked_options(self.method, self.method_options)
+        )
         if self.channels_last and self.width < 8:
             raise InputError(
                 f"width is {self.width}; with channels_last it must be at least 8, because oneDNN "
@@ -96,9 +112,6 @@ class TrialConfig:
             raise InputError(f"learning_rate is {self.learning_rate}; need a number above 0")
         if self.weight_decay < 0:
             raise InputError(f"weight_decay is {self.weight_decay}; need at least 0")
-        for key in self.method_options:
-            if key not in methods.options(self.method):
-                raise unknown(f"option of {self.method}", key, methods.options(self.method))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, strings, lists and dicts, for JSON."""
@@ -124,15 +137,3 @@ class TrialConfig:
                     raise unknown("augmentation key", key, recipe)
             values["augment"] = Augmentation(**values["augment"])
         return cls(**values)
-
-
-def _real(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise InputError(f"{name} is {value!r}; need a finite number")
-    return float(value)
-
-
-def _whole(name: str, value: Any, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise InputError(f"{name} is {value!r}; need a whole number of at least {least}")
-    return value

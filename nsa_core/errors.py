@@ -1,6 +1,7 @@
 """The two ways in which the core says no: bad input, and a training that diverged."""
 
 import difflib
+import math
 from collections.abc import Iterable
 
 
@@ -28,3 +29,17 @@ def unknown(what: str, value: object, known: Iterable[str]) -> InputError:
     near = difflib.get_close_matches(str(value), names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return InputError(f"unknown {what} {value!r}{hint} (known: {', '.join(names)})")
+
+
+def real(name: str, value: object) -> float:
+    """The value as a float, or an InputError that names it."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InputError(f"{name} is {value!r}; need a finite number")
+    return float(value)
+
+
+def whole(name: str, value: object, least: int) -> int:
+    """The value if it is a whole number of at least ``least``, or an InputError that names it."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise InputError(f"{name} is {value!r}; need a whole number of at least {least}")
+    return value

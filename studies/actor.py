@@ -55,7 +55,13 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         for seed in (random.seed, np.random.seed, torch.manual_seed):
             seed(0)  # nothing of ours draws from these; what others do starts equal
         record = open_store(config["store"]).trial(config["trial_id"])
-        return run_trial(record, config["data_root"], _device(config))
+        try:
+            device = _device(config)
+        except InputError as error:
+            with record.claim():
+                record.end("failed", str(error))
+            return iter(())
+        return run_trial(record, config["data_root"], device)
 
 
 def _device(config: dict[str, Any]) -> torch.device:

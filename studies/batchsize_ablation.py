@@ -41,9 +41,9 @@ STUDY = Study(
             classes=(4, 6),
             axes={"norm": NORMS, "batch_size": (32, 512)},
             base={
-                "budget": 6,
-                "evaluations": 3,
-                "learning_rate": 1e-3,
+                "budget": 4,
+                "evaluations": 2,
+                "learning_rate": 3e-3,
                 "width": 16,
                 "stem": "3x3/2",
                 "method_options": {"projector_dim": 512, "predictor_dim": 256},

@@ -16,7 +16,7 @@ from nsa_core import InputError
 from nsa_core.training import best_precision
 from studies.resources import Resources
 from studies.study import Grid, Study, build_grid
-from studies.table import study_table
+from studies.table import study_picture, study_table
 from tracking import Store, StoreError, create_store
 from tracking.atomic import write_bytes
 
@@ -151,6 +151,7 @@ def _run(grid: Grid, options: argparse.Namespace) -> int:
         table = study_table(store, grid.study, trials)
         report = store.root / f"{grid.study.name}.md"
         write_bytes(report, table.encode())
+        write_bytes(report.with_suffix(".png"), study_picture(store, grid.study, trials))
     print(f"\n{table}")
     _where_to_look(store, summary, report, tracking_uri, mirrored)
     states = Counter(store.trial(key).state()["status"] for key in trials)
@@ -169,6 +170,7 @@ def _where_to_look(
     store: Store, summary: Path, report: Path, tracking_uri: str, mirrored: bool
 ) -> None:
     print(f"table    {report}")
+    print(f"picture  {report.with_suffix('.png')}")
     print(f"Parquet  {summary}/{{trials,dynamics,scores}}.parquet")
     if not mirrored:
         print(

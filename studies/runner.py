@@ -99,7 +99,8 @@ def placement(options: RunOptions, trials: int) -> Placement:
         InputError: the resources do not fit, or there is no cluster at the address.
     """
     if options.address:
-        _join(options.address)
+        if not ray.is_initialized():
+            _join(options.address)
         cluster = ray.cluster_resources()
         cpus, gpus = int(cluster.get("CPU", 0)), int(cluster.get("GPU", 0))
     else:

@@ -35,9 +35,8 @@ def image_parquet(name: str, split: str, root: Path | None) -> ImageSet:
         raise InputError(f"image Parquet file {str(path)!r} does not exist")
     label_column = label_column or "label"
     rows = _rows_of(path, split, explicit="{split}" in path_text)
-    return cached(
-        f"{path.stem}-{label_column}-{split}", [path], lambda: _decode(path, rows, label_column)
-    )
+    name = f"{path.stem}-{label_column}-{split if rows is not None else 'whole'}"
+    return cached(name, [path], lambda: _decode(path, rows, label_column))
 
 
 def _rows_of(path: Path, split: str, explicit: bool) -> npt.NDArray[np.int64] | None:
@@ -46,7 +45,7 @@ def _rows_of(path: Path, split: str, explicit: bool) -> npt.NDArray[np.int64] | 
     if split == "all" or explicit:
         return None
     if "split" in schema.names:
-        column = pq.read_table(path, columns=["split"])["split"]
+        column = _read(path, ["split"])["split"]
         rows = np.flatnonzero(pc.equal(column, split).to_numpy(zero_copy_only=False))
         if len(rows) == 0:
             found = ", ".join(sorted(map(str, pc.unique(column).to_pylist())))
@@ -67,6 +66,13 @@ def _open(path: Path) -> pq.ParquetFile:
         raise InputError(f"{path}: not a whole Parquet file ({error}); fetch it again") from error
 
 
+def _read(path: Path, columns: list[str]) -> pa.Table:
+    try:
+        return pq.read_table(path, columns=columns)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); fetch it again") from error
+
+
 def _decode(path: Path, rows: npt.NDArray[np.int64] | None, label_column: str) -> ImageSet:
     schema = _open(path).schema_arrow
     for column in ("image", label_column):
@@ -78,16 +84,20 @@ def _decode(path: Path, rows: npt.NDArray[np.int64] | None, label_column: str) -
     if not pa.types.is_integer(schema.field(label_column).type):
         kind = schema.field(label_column).type
         raise InputError(f"{path}: column {label_column!r} is {kind}; need integers")
-    try:
-        table = pq.read_table(path, columns=["image", label_column])
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); fetch it again") from error
+    table = _read(path, ["image", label_column])
     if rows is not None:
         table = table.take(pa.array(rows))
+    if table.num_rows == 0 or table[label_column].null_count:
+        nulls = table[label_column].null_count
+        raise InputError(
+            f"{path}: {table.num_rows} rows, {nulls} without a label; need labelled rows"
+        )
     labels = table[label_column].to_numpy().astype(np.int64)
     image = table["image"]
-    if pa.types.is_struct(image.type):
+    if pa.types.is_struct(image.type) and image.type.get_field_index("bytes") >= 0:
         image = pc.struct_field(image, "bytes")
+    if not (pa.types.is_binary(image.type) or pa.types.is_large_binary(image.type)):
+        raise InputError(f"{path}: column 'image' is {image.type}; need encoded images as bytes")
     _LOG.info("decoding %d images of %s, once for this machine", len(image), path)
     images = _stack(path, image)
     return ImageSet(images, labels, _class_names(schema, label_column, int(labels.max()) + 1))
@@ -116,6 +126,8 @@ def _pixels(path: Path, row: int, data: pa.Scalar) -> npt.NDArray[np.uint8]:
     """One decoded image, [H, W] if grey, else [H, W, 3]."""
     try:
         with Image.open(io.BytesIO(data.as_py() or b"")) as image:
+            if image.mode.startswith(("I", "F")):
+                raise InputError(f"{path}: row {row} has mode {image.mode}; need 8 bits a channel")
             return np.asarray(image.convert("L" if image.mode in ("L", "1") else "RGB"))
     except (UnidentifiedImageError, OSError) as error:
         raise InputError(f"{path}: row {row} holds no readable image ({error})") from error

@@ -24,7 +24,7 @@ class BYOL(Method):
         norm: f-norm feeds y/||y|| to both projectors, g-norm z/||z|| to the predictor.
         hidden_dim: hidden width of projector and predictor.
         projector_dim: width of the projection.
-        ema: initial decay of the target in [0, 1); rises to 1 along a cosine.
+        ema: initial decay of the target in (0, 1); rises to 1 along a cosine.
         head_bn_eps: epsilon of the heads' batch norms.
     """
 
@@ -39,8 +39,8 @@ class BYOL(Method):
         head_bn_eps: float = 1e-5,
     ) -> None:
         super().__init__()
-        if not 0 <= ema < 1:
-            raise InputError(f"ema is {ema}; need a decay in [0, 1)")
+        if not 0 < ema < 1:
+            raise InputError(f"ema is {ema}; need a decay in (0, 1)")
         self.ema = ema
         self.encoder = encoder
         self.f_norm = unit_norm_if(norm.on_embedding)

@@ -1,10 +1,11 @@
 """What every self-supervised method is to the trainer."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 from torch import Tensor, nn
 
-from nsa_core.models import ResNet
+from nsa_core.models import NormVariant, ResNet
 
 Augment = Callable[[Tensor], Tensor]
 """uint8 images [B, C, H, W] to one random view of each, float32 in [0, 1]."""
@@ -16,6 +17,9 @@ class Method(nn.Module):
     A method makes its own views, as many as it wants, through the ``augment`` that it is handed:
     randomness comes from there alone. Nothing in ``loss`` may wait for the device.
     """
+
+    norms: ClassVar[tuple[NormVariant, ...]] = tuple(NormVariant)
+    """The norm variants that apply."""
 
     encoder: ResNet
 

@@ -25,6 +25,8 @@ class SimCLR(Method):
         head_bn_eps: epsilon of the head's batch norm.
     """
 
+    norms = (NormVariant.NONE, NormVariant.F)
+
     def __init__(
         self,
         encoder: ResNet,

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from nsa_core.errors import InputError
 
 _MAX_ITERATIONS = 60
+_HANKEL_TERMS = 12
 
 
 def kappa(features: npt.ArrayLike) -> float:
@@ -59,6 +60,8 @@ def kappa_from_resultant(length: float, dim: int) -> float:
         else:
             low = value
         slope = ratio_gap * (1 + ratio) - (dim - 1) / value * ratio
+        if ratio_gap < 1e-7:  # the two terms cancel; by now 1 - A falls as 1 / kappa
+            slope = ratio_gap / value
         step = value - error / slope if slope > 0 else math.nan
         if not low <= step <= high:
             step = (low + high) / 2
@@ -86,6 +89,8 @@ def _ratio(value: float, dim: int) -> tuple[float, float]:
     down from an Amos bound, whose error shrinks by r^2 a step.
     """
     nu = dim / 2 - 1
+    if value > max(1e3, 10 * (nu + 1) ** 2):
+        return _hankel_ratio(value, nu)
     start = _start(value, nu)
     order = nu + start
     root = math.hypot(value, order + 0.5)
@@ -100,6 +105,22 @@ def _ratio(value: float, dim: int) -> tuple[float, float]:
             ratio = 1 / (term + ratio)
             ratio_gap = 1 - ratio
     return ratio, ratio_gap
+
+
+def _hankel_ratio(value: float, nu: float) -> tuple[float, float]:
+    """The same from Hankel's expansion for large arguments (DLMF 10.40.1), in a few terms.
+
+    1 - A is the sum of the differences of the two series' terms; each is small, none cancels.
+    """
+    low, high = 1.0, 1.0
+    series, difference = 1.0, 0.0
+    for k in range(1, _HANKEL_TERMS + 1):
+        low *= -(4 * nu * nu - (2 * k - 1) ** 2) / (8 * k * value)
+        high *= -(4 * (nu + 1) ** 2 - (2 * k - 1) ** 2) / (8 * k * value)
+        series += low
+        difference += (2 * nu + 1) / (2 * value) if k == 1 else low - high
+    gap = difference / series
+    return 1 - gap, gap
 
 
 def _start(value: float, nu: float) -> int:

@@ -13,6 +13,9 @@ Features = Tensor | npt.NDArray[Any]
 """[N, d] real features: a tensor on any device, or an array."""
 
 
+_SPARE = 7  # candidates beyond those wanted, against rounding in float32
+
+
 def prepared(features: Features, *, normalize: bool, dim: int | None = None) -> Tensor:
     """Features as float64 [N, d], their rows scaled to length 1 if asked for.
 
@@ -39,16 +42,21 @@ def prepared(features: Features, *, normalize: bool, dim: int | None = None) -> 
 def nearest_angle(queries: Tensor, bank: Tensor, neighbours: int = 1) -> Tensor:
     """Mean angle in radians, [M], from each unit query to its closest unit rows of the bank.
 
-    The search runs in float32, in blocks; the angles of the rows found are then computed again
-    in float64 as 2 atan2(|a - b|, |a + b|), exact also where the arc cosine loses all digits.
+    The search runs in float32, in blocks, around the bank's mean (so that compact features keep
+    their digits), and finds a few rows more than wanted; their angles are then computed in float64
+    as 2 atan2(|a - b|, |a + b|), exact also where the arc cosine loses all digits, and the
+    smallest are taken.
     """
     neighbours = min(neighbours, len(bank))
-    narrow = bank.float().T.contiguous()
+    candidates = min(neighbours + _SPARE, len(bank))
+    centre = bank.mean(dim=0)
+    narrow = (bank - centre).float().T.contiguous()
+    bias = -(bank - centre).square().sum(dim=1).float() / 2
     angles = []
     for block in queries.split(1024):
-        near = (block.float() @ narrow).topk(neighbours, dim=1).indices
-        found = bank[near]  # [block, neighbours, d]
+        near = torch.addmm(bias, (block - centre).float(), narrow).topk(candidates, dim=1).indices
+        found = bank[near]  # [block, candidates, d]
         ours = block[:, None]
         angle = 2 * torch.atan2((ours - found).norm(dim=2), (ours + found).norm(dim=2))
-        angles.append(angle.mean(dim=1))
+        angles.append(angle.topk(neighbours, dim=1, largest=False).values.mean(dim=1))
     return torch.cat(angles)

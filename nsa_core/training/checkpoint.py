@@ -37,7 +37,7 @@ def load_checkpoint(path: Path, config: str, fingerprint: str) -> dict[str, Any]
     advice = "move it away to train from the start"
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(f"checkpoint {path} cannot be read ({reason}); {advice}") from error
     if not isinstance(state, dict) or state.get("version") != VERSION:

@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TOY = (
-    "--preset quick --epochs 4 --classes 3 --set evaluations=3 --set width=8 --set depth=10 "
-    '--set method_options={"projector_dim":32,"predictor_dim":32}'
-).split()
+OPTIONS = '{"projector_dim":32,"predictor_dim":32}'
+TOY = ["--preset", "quick", "--epochs", "4", "--classes", "3", "--set", "evaluations=3"]
+TOY += ["--set", "width=8", "--set", "depth=10", "--set", f"method_options={OPTIONS}"]
 HIDDEN = {  # columns that tell when, how fast and where, not what
     "time", "train_seconds", "evaluate_seconds", "images_per_second", "started_at", "ended_at",
     "seconds", "peak_memory_mb", "attempts",

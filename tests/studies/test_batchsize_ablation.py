@@ -10,7 +10,9 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
-from tests.studies.conftest import ROOT, rows, run_study, study_command
+from studies.batchsize_ablation import STUDY
+from studies.cli import main
+from tests.studies.conftest import ROOT, TOY, rows, run_study, study_command
 from tracking import open_store
 from tracking.mlflow_mirror import MlflowMirror, default_tracking_uri
 
@@ -40,6 +42,7 @@ def test_the_table_holds_the_means_of_the_store(undisturbed):
         assert re.search(rf"^\| {row['norm']} .*{re.escape(cell)}", done.stdout, re.MULTILINE)
     assert "Headline score: **c-cos**" in done.stdout
     assert (path / "batchsize_ablation.md").read_text() in done.stdout
+    assert (path / "batchsize_ablation.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_it_says_where_to_look_and_that_is_there(undisturbed):
@@ -154,26 +157,26 @@ def test_a_store_that_another_run_is_writing_is_refused(undisturbed):
         (["--address", "127.0.0.1:1"], "no Ray cluster at '127.0.0.1:1'"),
     ],
 )
-def test_bad_input_is_one_clear_error_and_leaves_nothing(arguments, message, tmp_path):
-    refused = run_study(tmp_path / "store", *arguments)
-    assert refused.returncode == 2
-    assert message in refused.stderr
-    assert "Traceback" not in refused.stderr
+def test_bad_input_is_one_clear_error_and_leaves_nothing(arguments, message, tmp_path, capsys):
+    assert main(STUDY, [*TOY, "--store", str(tmp_path / "store"), *arguments]) == 2
+    shown = capsys.readouterr().err
+    assert message in shown
+    assert shown.count("error: ") == 1
     assert not (tmp_path / "store").exists()
 
 
-def test_a_batch_larger_than_the_class_is_refused_before_anything_runs(tmp_path):
-    refused = run_study(tmp_path / "store", "--preset", "small", "--dataset", "digits")
-    assert refused.returncode == 2
-    assert "batch_size 512 is larger than the 1" in refused.stderr
+def test_a_batch_larger_than_the_class_is_refused_before_anything_runs(tmp_path, capsys):
+    small = ["--preset", "small", "--dataset", "digits", "--store", str(tmp_path / "store")]
+    assert main(STUDY, small) == 2
+    assert "batch_size 512 is larger than the 1" in capsys.readouterr().err
     assert not (tmp_path / "store").exists()
 
 
-def test_dry_run_prints_the_grid_and_writes_nothing(tmp_path):
-    shown = run_study(tmp_path / "store", "--dry-run")
-    assert shown.returncode == 0
-    assert "batchsize_ablation: 8 trials on digits" in shown.stdout
-    assert re.search(r"batch_size +16, 64", shown.stdout)
+def test_dry_run_prints_the_grid_and_writes_nothing(tmp_path, capsys):
+    assert main(STUDY, [*TOY, "--store", str(tmp_path / "store"), "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    assert "batchsize_ablation: 8 trials on digits" in shown
+    assert re.search(r"batch_size +16, 64", shown)
     assert not (tmp_path / "store").exists()
 
 

@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+
+from nsa_core.scorers import KCos
+
+RNG = np.random.default_rng(0)
+MIX = RNG.normal(size=(6, 6))
+TRAIN = RNG.normal(size=(80, 6)) @ MIX + 4
+TEST = RNG.normal(size=(30, 6)) @ MIX * 1.3 + 4.2
+
+
+def slow(train, test, *, center, normalize):
+    """Eq. 2 of NSA, one pair of features at a time."""
+    if normalize:
+        train, test = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (train, test))
+    mean = train.mean(axis=0)
+    covariance = sum(np.outer(x - mean, x - mean) for x in train) / len(train)
+    values, vectors = np.linalg.eigh(covariance)
+    assert values[0] > 1e-5 * values[-1]  # nothing is floored here
+    root = vectors @ np.diag(values**-0.5) @ vectors.T
+    origin = mean if center else 0
+    scores = []
+    for x in test:
+        u = root @ (x - origin)
+        cosines = []
+        for t in train:
+            v = root @ (t - origin)
+            cosines.append(u @ v / np.sqrt((u @ u) * (v @ v)))
+        scores.append(np.arccos(max(cosines)))
+    return np.array(scores)
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize("center", [True, False])
+def test_scores_equal_equation_2_pair_by_pair(center, normalize):
+    scorer = KCos(center=center, normalize=normalize).fit(TRAIN)
+    expected = slow(TRAIN, TEST, center=center, normalize=normalize)
+    np.testing.assert_allclose(scorer.score(TEST), expected, rtol=1e-5)
+
+
+def test_centring_and_scaling_are_the_default():
+    expected = slow(TRAIN, TEST, center=True, normalize=True)
+    np.testing.assert_allclose(KCos().fit(TRAIN).score(TEST), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("center", [True, False])
+def test_an_invertible_linear_map_of_the_features_changes_nothing(center):
+    """METHODS, section 7: a property of whitening while no eigenvalue is floored."""
+    linear = RNG.normal(size=(6, 6)) + 2 * np.eye(6)
+    assert np.linalg.cond(linear) < 100
+    plain = KCos(center=center, normalize=False).fit(TRAIN).score(TEST)
+    mapped = KCos(center=center, normalize=False).fit(TRAIN @ linear).score(TEST @ linear)
+    np.testing.assert_allclose(mapped, plain, rtol=1e-5)
+
+
+def test_a_shift_of_the_features_changes_nothing_when_centred():
+    plain = KCos(normalize=False).fit(TRAIN).score(TEST)
+    shifted = KCos(normalize=False).fit(TRAIN + 7).score(TEST + 7)
+    np.testing.assert_allclose(shifted, plain, rtol=1e-5)
+    loose = KCos(center=False, normalize=False)
+    assert np.abs(loose.fit(TRAIN + 7).score(TEST + 7) - loose.fit(TRAIN).score(TEST)).max() > 0.01
+
+
+def test_centred_angle_knows_nothing_of_the_distance_to_the_mean():
+    scorer = KCos(normalize=False).fit(TRAIN)
+    mean = TRAIN.mean(axis=0)
+    near, far = mean + 0.1 * (TEST - mean), mean + 10 * (TEST - mean)
+    np.testing.assert_allclose(scorer.score(near), scorer.score(far), rtol=1e-5)
+
+
+@pytest.mark.parametrize("center", [True, False])
+def test_a_training_row_is_at_no_angle_from_itself(center):
+    assert KCos(center=center).fit(TRAIN).score(TRAIN).max() < 1e-12

@@ -1,0 +1,36 @@
+import numpy as np
+import pytest
+
+from nsa_core.scorers import Mahalanobis
+
+RNG = np.random.default_rng(0)
+MIX = RNG.normal(size=(6, 6))
+TRAIN = RNG.normal(size=(80, 6)) @ MIX + 4
+TEST = RNG.normal(size=(30, 6)) @ MIX * 1.3 + 4.2
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+def test_scores_equal_the_quadratic_form_of_the_inverse_covariance(normalize):
+    scorer = Mahalanobis(normalize=normalize).fit(TRAIN)
+    train, test = TRAIN, TEST
+    if normalize:
+        train, test = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (train, test))
+    mean = train.mean(axis=0)
+    inverse = np.linalg.inv(np.cov(train.T, bias=True))
+    expected = [(x - mean) @ inverse @ (x - mean) for x in test]
+    np.testing.assert_allclose(scorer.score(TEST), expected, rtol=1e-8)
+
+
+def test_the_training_scores_average_to_the_dimension():
+    scores = Mahalanobis(normalize=False).fit(TRAIN).score(TRAIN)
+    assert scores.mean() == pytest.approx(6, rel=1e-9)
+
+
+def test_small_eigenvalues_are_raised_to_a_millionth_of_the_largest():
+    """A dead direction counts as one with a variance of 1e-6 of the largest."""
+    train = np.array([[3.0, 0, 5], [-3.0, 0, 5], [0, 2.0, 5], [0, -2.0, 5]])
+    scorer = Mahalanobis(normalize=False).fit(train)
+    largest = 4.5
+    off_plane = scorer.score(np.array([[0, 0, 5.001]]))
+    assert off_plane == pytest.approx(0.001**2 / (1e-6 * largest), rel=1e-6)
+    assert scorer.score(np.array([[3.0, 0, 5]])) == pytest.approx(9 / largest, rel=1e-9)
