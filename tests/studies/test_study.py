@@ -11,7 +11,7 @@ from tracking import create_store
 
 def test_all_cells_of_a_class_and_seed_come_before_the_next():
     grid = build_grid(STUDY, "quick", seeds=2)
-    assert len(grid.configs) == 2 * 3 * 8
+    assert len(grid.configs) == 2 * 2 * 8
     for start in range(0, len(grid.configs), 8):
         block = grid.configs[start : start + 8]
         assert len({(config.seed, config.normal_class) for config in block}) == 1
