@@ -4,6 +4,7 @@ import hashlib
 import logging
 import os
 import shutil
+import socket
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -179,9 +180,12 @@ class _Watcher(tune.Callback):  # type: ignore[misc]
 
 
 def _join(address: str) -> None:
+    host, colon, port = address.rpartition(":")
     try:
+        if colon and port.isdigit():  # Ray itself would try for minutes
+            socket.create_connection((host, int(port)), timeout=5).close()
         ray.init(address=address, **_QUIET)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"no Ray cluster at {address!r} ({reason})") from error
 
