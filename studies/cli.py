@@ -19,6 +19,7 @@ from studies.study import Grid, Study, build_grid
 from studies.table import study_picture, study_table
 from tracking import Store, StoreError, create_store
 from tracking.atomic import write_bytes
+from tracking.store import default_tracking_uri
 
 
 def main(study: Study, arguments: Sequence[str] | None = None) -> int:
@@ -132,7 +133,7 @@ def _run(grid: Grid, options: argparse.Namespace) -> int:
     )
     placement = runner.placement(how, len(grid.configs))
     store = create_store(options.store)
-    tracking_uri = options.tracking_uri or f"sqlite:///{store.root / 'mlflow.db'}"
+    tracking_uri = options.tracking_uri or default_tracking_uri(store)
     with store.writing(grid.study.name):
         trials = runner.register(store, grid)
         ids = runner.to_run(store, trials, options.retry_failed)

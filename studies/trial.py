@@ -35,7 +35,7 @@ def run_trial(
     is left alone. Any other error is written to the record and raised, to be tried again.
     """
     with record.claim():
-        if record.state()["status"] in ENDED and record.state()["status"] != "failed":
+        if (status := record.state()["status"]) in ENDED and status != "failed":
             return
         record.begin(_machine(device))
         try:
@@ -57,7 +57,7 @@ def run_trial(
         except Exception as error:
             record.end("failed", f"{type(error).__name__}: {error}", **_usage(device))
             raise
-        last = record.dynamics().slice(record.dynamics().num_rows - 1).to_pylist()[0]
+        last = record.dynamics().to_pylist()[-1]
         if last["collapsed"]:
             message = (
                 f"spread of embeddings {last['spread_embedding']:.3g}, "

@@ -30,11 +30,6 @@ _NOT_METRICS = {"trial_id", "epoch", "time", "collapsed"}
 _BATCH = 900  # MLflow takes at most 1,000 metrics a call
 
 
-def default_tracking_uri(store: Store) -> str:
-    """An SQLite database inside the store, as an absolute URI."""
-    return f"sqlite:///{store.root / 'mlflow.db'}"
-
-
 class MlflowMirror:
     """Brings one study of a store into MLflow.
 

@@ -4,8 +4,8 @@ import argparse
 import sys
 
 from tracking.errors import StoreError
-from tracking.mlflow_mirror import MlflowMirror, default_tracking_uri
-from tracking.store import open_store
+from tracking.mlflow_mirror import MlflowMirror
+from tracking.store import default_tracking_uri, open_store
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -57,6 +57,11 @@ def create_store(path: str | Path) -> "Store":
     return open_store(root)
 
 
+def default_tracking_uri(store: "Store") -> str:
+    """Where MLflow mirrors a store unless told otherwise: an absolute SQLite URI inside it."""
+    return f"sqlite:///{store.root / 'mlflow.db'}"
+
+
 class Store:
     """Use ``open_store`` or ``create_store`` to get one.
 

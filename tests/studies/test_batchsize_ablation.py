@@ -14,7 +14,8 @@ from studies.batchsize_ablation import STUDY
 from studies.cli import main
 from tests.studies.conftest import ROOT, TOY, rows, run_study, study_command
 from tracking import open_store
-from tracking.mlflow_mirror import MlflowMirror, default_tracking_uri
+from tracking.mlflow_mirror import MlflowMirror
+from tracking.store import default_tracking_uri
 
 
 def test_every_cell_is_run_once_and_recorded(undisturbed):

@@ -12,9 +12,10 @@ import pyarrow as pa
 import pytest
 
 from tracking import create_store, mlflow_sync
-from tracking.mlflow_mirror import MlflowMirror, default_tracking_uri
+from tracking.mlflow_mirror import MlflowMirror
 from tracking.mlflow_thread import MlflowThread
 from tracking.schema import DYNAMICS
+from tracking.store import default_tracking_uri
 
 IDS = ["a" * 16, "b" * 16]
 SIGNALS = [n for n in DYNAMICS.names if n not in ("trial_id", "epoch", "time", "collapsed")]
