@@ -145,7 +145,7 @@ def tiny_step(scale: Scale, device: torch.device, precision: str) -> dict[str, l
     config, count = scale.network, scale.numerics_batch
     images = random_images(count, scale.size)
     method = build_method(config).to(device)
-    embedding = embed(method, images.numpy(), device, precision)
+    embedding = embed(method, images.numpy(), device, precision)["embedding"]
     stream = torch.Generator().manual_seed(0)
     params = [sample_views(config.augment, count, (scale.size,) * 2, stream) for _ in range(2)]
     views = iter([apply_views(images, each).to(device) for each in params])  # made on the CPU
@@ -285,9 +285,10 @@ def training(run: Run) -> Iterator[Row]:
 def measured(evaluation: Evaluation) -> Iterator[tuple[str, str, float]]:
     """Quantity, unit and value of what is reported of an evaluation."""
     yield "loss", "", evaluation.signals.loss
-    yield "kappa", "", evaluation.signals.kappa_train
-    for name, value in evaluation.test.auroc.items():
-        yield f"AUROC {name}", "", value
+    yield "kappa", "", evaluation.signals.embedding.kappa
+    for (layer, name), value in evaluation.test.auroc.items():
+        if layer in ("embedding", "ensemble"):
+            yield f"AUROC {name} ({layer})", "", value
     yield "images", "1/s", evaluation.images_per_second
 
 

@@ -30,10 +30,14 @@ class TrialConfig:
         budget: training length, in ``budget_unit``.
         budget_unit: "epochs", or "steps" to compare batch sizes at an equal number of updates.
         evaluations: how many epochs are evaluated, log-spaced; the last one always is.
+        layers: whose features are scored, of ``methods.LAYERS``; those of the encoder unless told
+            otherwise, with which the ensemble comes.
+        probe_images: labelled training images of all classes that probes learn from at every
+            evaluation, 0 for no probes; for analysis alone, nothing selects by them.
         learning_rate, weight_decay: of Adam; the rate falls to 0 along half a cosine.
         depth, width, stem: of the ResNet.
         precision: "fp32" (torch's default: on CUDA with TF32 convolutions), or "bf16" autocast in
-            the encoder; views, heads and losses stay in float32.
+            the encoder; views, heads, losses and evaluations stay in float32.
         channels_last: memory layout of the encoder; needs a width of at least 8.
         augment: the recipe of views.
         method_options: the method's own options; absent ones take its defaults.
@@ -49,6 +53,8 @@ class TrialConfig:
     budget: int = 100
     budget_unit: str = "epochs"
     evaluations: int = 10
+    layers: tuple[str, ...] = methods.ENCODER_LAYERS
+    probe_images: int = 0
     learning_rate: float = 1e-4
     weight_decay: float = 0.0
     depth: int = 18
@@ -68,6 +74,7 @@ class TrialConfig:
             ("batch_size", 2),
             ("budget", 1),
             ("evaluations", 1),
+            ("probe_images", 0),
             ("width", 1),
         ):
             object.__setattr__(self, name, whole(name, getattr(self, name), least))
@@ -92,6 +99,7 @@ class TrialConfig:
         ):
             if not isinstance(getattr(self, name), kind):
                 raise InputError(f"{name} is {getattr(self, name)!r}; need a {kind.__name__}")
+        object.__setattr__(self, "layers", _checked_layers(self.layers))
         allowed = methods.norms(self.method)
         if self.norm not in allowed:
             raise InputError(
@@ -137,3 +145,15 @@ class TrialConfig:
                     raise unknown("augmentation key", key, recipe)
             values["augment"] = Augmentation(**values["augment"])
         return cls(**values)
+
+
+def _checked_layers(layers: object) -> tuple[str, ...]:
+    """The layers in the order of ``methods.LAYERS``; the embedding is always among them."""
+    if not isinstance(layers, list | tuple):
+        raise InputError(f"layers is {layers!r}; need a list of {', '.join(methods.LAYERS)}")
+    for layer in layers:
+        if layer not in methods.LAYERS:
+            raise unknown("layer", layer, methods.LAYERS)
+    if "embedding" not in layers:
+        raise InputError(f"layers is {list(layers)}; need the embedding among them")
+    return tuple(layer for layer in methods.LAYERS if layer in layers)

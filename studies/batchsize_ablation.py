@@ -9,6 +9,7 @@ Norm variants by batch sizes, SimSiam, clean training data:
 
 import sys
 
+from studies.cell_report import CellReport
 from studies.cli import main
 from studies.study import Preset, Study
 
@@ -17,9 +18,21 @@ NORMS = ("none", "f", "g", "both")
 STUDY = Study(
     name="batchsize_ablation",
     title="Table 3: norm variants by batch size, SimSiam",
-    rows="norm",
-    columns="batch_size",
-    headline="c-cos",
+    report=CellReport(
+        rows="norm",
+        columns="batch_size",
+        headline="c-cos",
+        paper={
+            ("cifar10", "none", 32): 0.7797,
+            ("cifar10", "f", 32): 0.8576,
+            ("cifar10", "g", 32): 0.8173,
+            ("cifar10", "both", 32): 0.929,
+            ("cifar10", "none", 512): 0.8956,
+            ("cifar10", "f", 512): 0.9163,
+            ("cifar10", "g", 512): 0.8922,
+            ("cifar10", "both", 512): 0.917,
+        },
+    ),
     presets={
         # minutes on two cores: real handwritten digits of 16x16
         "quick": Preset(
@@ -56,16 +69,6 @@ STUDY = Study(
             axes={"norm": NORMS, "batch_size": (32, 512)},
             base={"budget": 4000, "evaluations": 30},
         ),
-    },
-    paper={
-        ("cifar10", "none", 32): 0.7797,
-        ("cifar10", "f", 32): 0.8576,
-        ("cifar10", "g", 32): 0.8173,
-        ("cifar10", "both", 32): 0.929,
-        ("cifar10", "none", 512): 0.8956,
-        ("cifar10", "f", 512): 0.9163,
-        ("cifar10", "g", 512): 0.8922,
-        ("cifar10", "both", 512): 0.917,
     },
 )
 

@@ -15,8 +15,8 @@ import torch
 from nsa_core import InputError
 from nsa_core.training import best_precision
 from studies.resources import Resources
+from studies.results import Results, load_results
 from studies.study import Grid, Study, build_grid
-from studies.table import study_picture, study_table
 from tracking import Store, StoreError, create_store
 from tracking.atomic import write_bytes
 from tracking.store import default_tracking_uri
@@ -114,7 +114,7 @@ def _print_grid(grid: Grid) -> None:
     first = grid.configs[0]
     print(f"{grid.study.name}: {len(grid.configs)} trials on {first.dataset}")
     axes = ("method", "norm", "batch_size", "pollution", "normal_class", "seed", "precision")
-    for name in (*axes, "budget", "budget_unit", "depth", "width"):
+    for name in (*axes, "budget", "budget_unit", "evaluations", "depth", "width"):
         values = dict.fromkeys(str(getattr(config, name)) for config in grid.configs)
         print(f"  {name:14} {', '.join(values)}")
 
@@ -149,16 +149,24 @@ def _run(grid: Grid, options: argparse.Namespace) -> int:
         finally:
             summary = store.write_summary()
             mirrored = mirror.close(timeout_s=120)
-        table = study_table(store, grid.study, trials)
+        results = load_results(store, trials)
+        text = _report(grid.study, results)
         report = store.root / f"{grid.study.name}.md"
-        write_bytes(report, table.encode())
-        write_bytes(report.with_suffix(".png"), study_picture(store, grid.study, trials))
-    print(f"\n{table}")
+        write_bytes(report, text.encode())
+        if results.scores:
+            write_bytes(report.with_suffix(".png"), grid.study.report.picture(results))
+    print(f"\n{text}")
     _where_to_look(store, summary, report, tracking_uri, mirrored)
     states = Counter(store.trial(key).state()["status"] for key in trials)
     if ids:
         print(f"{len(ids)} trials in {time.monotonic() - started:.0f} s")
     return 0 if states["finished"] + states["collapsed"] == len(trials) else 1
+
+
+def _report(study: Study, results: Results) -> str:
+    tables = study.report.tables(results) if results.scores else "No trial has finished yet."
+    parts = [f"{study.title}. {results.scope()}", tables, results.excluded()]
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _announce(store: Store, trials: list[str], ids: list[str]) -> None:

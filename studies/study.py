@@ -2,11 +2,12 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from nsa_core import ImageSet, TrialConfig, class_index, load_images
 from nsa_core.errors import InputError, unknown
+from studies.results import Results
 
 
 @dataclass(frozen=True)
@@ -16,38 +17,44 @@ class Preset:
     Attributes:
         dataset: where no other is asked for.
         classes: normal classes, by name or index; empty for all.
-        axes: configuration field to the values that the study crosses.
+        axes: configuration field to the values that the study crosses; a tuple of fields takes
+            tuples of values, for what varies together.
         base: configuration fields that all trials share.
         seeds: how many, counted from 0.
     """
 
     dataset: str
     classes: tuple[int | str, ...]
-    axes: Mapping[str, Sequence[Any]]
+    axes: Mapping[str | tuple[str, ...], Sequence[Any]]
     base: Mapping[str, Any]
     seeds: int = 1
 
 
+class Report(Protocol):
+    """How results read: tables in Markdown, and one picture."""
+
+    def tables(self, results: Results) -> str: ...
+
+    def picture(self, results: Results) -> bytes:
+        """A PNG."""
+        ...
+
+
 @dataclass(frozen=True)
 class Study:
-    """A question, the grid that answers it, and the table that shows the answer.
+    """A question, the grid that answers it, and the report that shows the answer.
 
     Attributes:
         name: of the study in the store and in MLflow.
         title: one line, as in the paper.
-        rows, columns: the axes that the table shows.
-        headline: the scorer in the table; the others are given beside it.
+        report: tables and picture.
         presets: sizes by name.
-        paper: published AUROC in [0, 1] by (dataset, row value, column value), k-Cos.
     """
 
     name: str
     title: str
-    rows: str
-    columns: str
-    headline: str
+    report: Report
     presets: Mapping[str, Preset]
-    paper: Mapping[tuple[str, Any, Any], float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -90,24 +97,39 @@ def build_grid(
     train = load_images(name, "train", data_root)
     test = load_images(name, "test", data_root)
     normal = _classes(train, classes or preset.classes)
-    axes = dict(preset.axes)
+    cells = _cells(preset.axes)
     for key in overrides or {}:
-        if key in axes:
+        if key in cells[0]:
+            values = dict.fromkeys(str(cell[key]) for cell in cells)
             raise InputError(
-                f"{key!r} is an axis of {study.name} ({', '.join(map(str, axes[key]))}); "
+                f"{key!r} is an axis of {study.name} ({', '.join(values)}); "
                 "it cannot be set to one value"
             )
     base = {**preset.base, **(overrides or {})}
     configs = tuple(
         TrialConfig.from_dict(
-            {**base, **dict(zip(axes, values, strict=True))}
-            | {"dataset": name, "normal_class": index, "seed": seed}
+            {**base, **cell} | {"dataset": name, "normal_class": index, "seed": seed}
         )
         for seed, index in itertools.product(range(seeds or preset.seeds), normal)
-        for values in itertools.product(*axes.values())
+        for cell in cells
     )
     _check_batches(configs, train)
     return Grid(study, configs, f"{train.fingerprint}+{test.fingerprint}", train.class_names)
+
+
+def _cells(axes: Mapping[str | tuple[str, ...], Sequence[Any]]) -> list[dict[str, Any]]:
+    """The configuration fields of every cell."""
+    choices = [
+        [
+            dict(zip(key, value, strict=True)) if isinstance(key, tuple) else {key: value}
+            for value in values
+        ]
+        for key, values in axes.items()
+    ]
+    return [
+        {name: value for part in parts for name, value in part.items()}
+        for parts in itertools.product(*choices)
+    ]
 
 
 def _classes(image_set: ImageSet, wanted: Sequence[int | str]) -> list[int]:

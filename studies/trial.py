@@ -60,8 +60,8 @@ def run_trial(
         last = record.dynamics().to_pylist()[-1]
         if last["collapsed"]:
             message = (
-                f"spread of embeddings {last['spread_embedding']:.3g}, "
-                f"of projections {last['spread_projection']:.3g}"
+                f"spread of embeddings {last['spread_train']:.3g}, "
+                f"of projections {last['projection_spread_train']:.3g}"
             )
             record.end("collapsed", message, **_usage(device))
         else:
@@ -77,7 +77,14 @@ def _split(config: TrialConfig, data_root: str | None, fingerprint: str) -> OneC
             f"{config.dataset} on {socket.gethostname()} is not the data that the study was "
             f"planned on (fingerprint {found[:12]}, planned {fingerprint[:12]})"
         )
-    return one_class_split(train_set, test_set, config.normal_class, config.pollution, config.seed)
+    return one_class_split(
+        train_set,
+        test_set,
+        config.normal_class,
+        config.pollution,
+        config.seed,
+        config.probe_images,
+    )
 
 
 def _pollution(config: TrialConfig, split: OneClassSplit) -> dict[str, Any]:
@@ -89,36 +96,58 @@ def _pollution(config: TrialConfig, split: OneClassSplit) -> dict[str, Any]:
 
 
 def _dynamics(evaluation: Evaluation) -> dict[str, Any]:
-    return {
+    signals, test, probes = evaluation.signals, evaluation.test, evaluation.probes
+    row = {
         "epoch": evaluation.epoch,
         "step": evaluation.step,
-        "kappa_test_normal": evaluation.test.kappa_normal,
-        "kappa_test_outlier": evaluation.test.kappa_outlier,
+        "loss": signals.loss,
+        "collapsed": signals.collapsed,
         "train_seconds": evaluation.train_seconds,
         "evaluate_seconds": evaluation.evaluate_seconds,
         "images_per_second": evaluation.images_per_second,
-        **asdict(evaluation.signals),
     }
+    for prefix, train_geometry, test_geometry in (
+        ("", signals.embedding, test.embedding),
+        ("projection_", signals.projection, test.projection),
+    ):
+        for name, value in asdict(train_geometry).items():
+            row[f"{prefix}{name}_train"] = value
+        for name, value in asdict(test_geometry).items():
+            quantity, which = name.split("_")
+            row[f"{prefix}{quantity}_test_{which}"] = value
+    if probes is not None:
+        row |= {
+            "linear_probe": probes.linear,
+            "knn_probe": probes.knn,
+            "projection_linear_probe": probes.projection_linear,
+            "projection_knn_probe": probes.projection_knn,
+        }
+    return row
 
 
 def _scores(evaluation: Evaluation, split: OneClassSplit) -> list[dict[str, Any]]:
     outlier = split.test_is_outlier
     return [
         {
-            "layer": "embedding",
+            "layer": layer,
             "scorer": name,
-            "auroc": evaluation.test.auroc[name],
+            "auroc": evaluation.test.auroc[layer, name],
             "auprc": auprc(scores, outlier),
             "fpr95": fpr_at_recall(scores, outlier),
         }
-        for name, scores in evaluation.test.scores.items()
+        for (layer, name), scores in evaluation.test.scores.items()
     ]
 
 
 def _test_scores(evaluation: Evaluation, split: OneClassSplit) -> pa.Table:
+    """Of the embedding, by scorer; those of other layers would fill the disk."""
+    scores = {
+        name: values
+        for (layer, name), values in evaluation.test.scores.items()
+        if layer == "embedding"
+    }
     rows = np.arange(len(split.test_is_outlier))
-    columns = {"row": rows, "is_outlier": split.test_is_outlier, **evaluation.test.scores}
-    return pa.table(columns)
+    return pa.table({"row": rows, "is_outlier": split.test_is_outlier, **scores})
 
 
 def _machine(device: torch.device) -> dict[str, Any]:

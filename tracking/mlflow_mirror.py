@@ -103,9 +103,7 @@ class MlflowMirror:
             last = record.dynamics()["epoch"].to_pylist()[-1]
             rows = [row for row in record.scores().to_pylist() if row["epoch"] == last]
             table = pq.read_table(test_scores)
-            aurocs = {
-                row["scorer"]: row["auroc"] for row in rows if row["scorer"] in table.schema.names
-            }
+            aurocs = {row["scorer"]: row["auroc"] for row in rows if row["layer"] == "embedding"}
             picture = record.folder / "scores.png"
             title = f"{_run_name(record.definition()['config'])}, epoch {last}"
             picture.write_bytes(score_picture(table, aurocs, title))

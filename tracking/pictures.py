@@ -9,6 +9,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from sklearn.metrics import roc_curve
 
+Curves = dict[str, list[dict[int, float]]]
+"""Name of a line to one {epoch: value} a trial."""
+
 _NORMAL, _OUTLIER = "#2a7f9e", "#d1495b"
 
 
@@ -19,10 +22,14 @@ def score_picture(test_scores: pa.Table, aurocs: dict[str, float], title: str) -
     """
     outlier = test_scores["is_outlier"].to_numpy(zero_copy_only=False).astype(bool)
     names = list(aurocs)
-    figure = Figure(figsize=(4.2 + 2.6 * len(names), 3.6), layout="constrained")
+    across = min(5, 1 + len(names))
+    down = -(-(1 + len(names)) // across)
+    figure = Figure(figsize=(3.2 * across, 3.2 * down + 0.4), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(1, 1 + len(names), width_ratios=[1.6] + [1.0] * len(names))
-    for name, axis in zip(names, axes[1:], strict=True):
+    axes = list(figure.subplots(down, across, squeeze=False).flat)
+    for axis in axes[1 + len(names) :]:
+        axis.set_visible(False)
+    for name, axis in zip(names, axes[1:], strict=False):
         scores = test_scores[name].to_numpy()
         false_alarms, hits, _ = roc_curve(outlier, scores)
         axes[0].plot(false_alarms, hits, label=f"{name} {100 * aurocs[name]:.1f}")
@@ -35,11 +42,12 @@ def score_picture(test_scores: pa.Table, aurocs: dict[str, float], title: str) -
                 scores[outlier == flag], bins, density=True, alpha=0.6, color=colour, label=label
             )
         axis.set(title=name, xlabel="score", yticks=[])
+        axis.locator_params(axis="x", nbins=4)
         axis.spines[["top", "right", "left"]].set_visible(False)
     axes[1].legend(frameon=False, fontsize=8)
     axes[0].plot([0, 1], [0, 1], color="grey", linewidth=0.8, linestyle=":")
     axes[0].set(title="ROC, AUROC in %", xlabel="false alarms", ylabel="outliers found")
-    axes[0].legend(frameon=False, fontsize=8, loc="lower right")
+    axes[0].legend(frameon=False, fontsize=6, loc="lower right")
     figure.suptitle(title, fontsize=10)
     return _png(figure)
 
@@ -74,6 +82,69 @@ def cells_picture(
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(title=rows, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return _png(figure)
+
+
+def curves_picture(panels: Mapping[str, Curves], title: str) -> bytes:
+    """A PNG of small multiples over epochs: a thin line a trial, a thick one the mean of a name."""
+    across = min(3, len(panels))
+    down = -(-len(panels) // across)
+    figure = Figure(figsize=(3.9 * across, 2.9 * down + 0.8), layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(down, across, squeeze=False).flat
+    handles = {}
+    for (name, curves), axis in zip(panels.items(), grid, strict=False):
+        values = [value for lines in curves.values() for line in lines for value in line.values()]
+        for index, (label, lines) in enumerate(curves.items()):
+            colour = f"C{index}"
+            for line in lines:
+                axis.plot(list(line), list(line.values()), color=colour, alpha=0.3, linewidth=0.8)
+            means = _means(lines)
+            handles[label] = axis.plot(
+                list(means), list(means.values()), "o-", color=colour, linewidth=2, markersize=3
+            )[0]
+        axis.set(title=name, xscale="log", xlabel="epoch")
+        if min(values) > 0 and max(values) > 30 * min(values):
+            axis.set_yscale("log")
+        axis.spines[["top", "right"]].set_visible(False)
+    for axis in grid:  # those that are left
+        axis.set_visible(False)
+    figure.legend(
+        handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False
+    )
+    figure.suptitle(title, fontsize=10)
+    return _png(figure)
+
+
+def heat_picture(
+    maps: Mapping[str, Mapping[tuple[str, str], float]], columns: Sequence[str], title: str
+) -> bytes:
+    """A PNG of heat maps of AUROC in [0, 1], each by (column, row); columns in the order given."""
+    rows = sorted({row for cells in maps.values() for _, row in cells})
+    across = min(2, len(maps))
+    down = -(-len(maps) // across)
+    size = (across * (1.8 + 0.62 * len(columns)), down * (1.2 + 0.33 * len(rows)) + 0.4)
+    figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)
+    grid = figure.subplots(down, across, squeeze=False).flat
+    for (name, cells), axis in zip(maps.items(), grid, strict=False):
+        values = np.array([[100 * cells.get((c, r), np.nan) for c in columns] for r in rows])
+        axis.imshow(values, vmin=50, vmax=100, cmap="viridis", aspect="auto")
+        for (i, j), value in np.ndenumerate(values):
+            if np.isfinite(value):
+                colour = "white" if value < 80 else "black"
+                axis.text(j, i, f"{value:.1f}", ha="center", va="center", color=colour, fontsize=7)
+        axis.set_xticks(range(len(columns)), columns, rotation=40, ha="right", fontsize=8)
+        axis.set_yticks(range(len(rows)), rows, fontsize=8)
+        axis.set_title(name, fontsize=9)
+    for axis in grid:  # those that are left
+        axis.set_visible(False)
+    figure.suptitle(title, fontsize=10)
+    return _png(figure)
+
+
+def _means(lines: Sequence[Mapping[int, float]]) -> dict[int, float]:
+    epochs = sorted({epoch for line in lines for epoch in line})
+    return {e: float(np.mean([line[e] for line in lines if e in line])) for e in epochs}
 
 
 def _png(figure: Figure) -> bytes:

@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _TIME = pa.timestamp("us", tz="UTC")
 
@@ -23,6 +23,8 @@ TRIALS = pa.schema(
         ("budget", pa.int64()),
         ("budget_unit", pa.string()),
         ("evaluations", pa.int64()),
+        ("layers", pa.string()),  # JSON
+        ("probe_images", pa.int64()),
         ("learning_rate", pa.float64()),
         ("weight_decay", pa.float64()),
         ("depth", pa.int64()),
@@ -52,6 +54,22 @@ TRIALS = pa.schema(
     ]
 )
 
+_GEOMETRY = [  # of the embedding; the same of the projection as "projection_..."
+    ("kappa_train", pa.float64()),
+    ("kappa_test_normal", pa.float64()),
+    ("kappa_test_outlier", pa.float64()),
+    ("resultant_train", pa.float64()),
+    ("resultant_test_normal", pa.float64()),
+    ("resultant_test_outlier", pa.float64()),
+    ("mmd_train", pa.float64()),  # squared, to uniform, gamma 2
+    ("uniformity_train", pa.float64()),
+    ("alignment_train", pa.float64()),
+    ("spread_train", pa.float64()),
+    ("effective_rank_train", pa.float64()),
+    ("linear_probe", pa.float64()),  # null without probe_images
+    ("knn_probe", pa.float64()),
+]
+
 DYNAMICS = pa.schema(
     [
         ("trial_id", pa.string()),
@@ -59,13 +77,9 @@ DYNAMICS = pa.schema(
         ("step", pa.int64()),
         ("time", _TIME),  # when it was evaluated
         ("loss", pa.float64()),
-        ("kappa_train", pa.float64()),
-        ("kappa_test_normal", pa.float64()),
-        ("kappa_test_outlier", pa.float64()),
-        ("spread_embedding", pa.float64()),
-        ("spread_projection", pa.float64()),
-        ("effective_rank", pa.float64()),
         ("collapsed", pa.bool_()),
+        *_GEOMETRY,
+        *((f"projection_{name}", kind) for name, kind in _GEOMETRY),
         ("train_seconds", pa.float64()),
         ("evaluate_seconds", pa.float64()),
         ("images_per_second", pa.float64()),
@@ -76,7 +90,7 @@ SCORES = pa.schema(
     [
         ("trial_id", pa.string()),
         ("epoch", pa.int64()),
-        ("layer", pa.string()),
+        ("layer", pa.string()),  # stem, stage1 to stage3, embedding, projection, or ensemble
         ("scorer", pa.string()),
         ("auroc", pa.float64()),
         ("auprc", pa.float64()),

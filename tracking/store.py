@@ -176,7 +176,8 @@ def _trial_row(study: str, record: TrialRecord) -> dict[str, Any]:
     row |= {name: definition[name] for name in TRIALS.names if name in definition}
     row |= {name: state[name] for name in TRIALS.names if name in state}
     row |= {
-        name: json.dumps(config[name], sort_keys=True) for name in ("augment", "method_options")
+        name: json.dumps(config[name], sort_keys=True)
+        for name in ("augment", "layers", "method_options")
     }
     for name in ("started_at", "ended_at"):
         if name in row:

@@ -8,12 +8,19 @@ from nsa_core.data.digits import digits
 from nsa_core.data.fashion_mnist import fashion_mnist
 from nsa_core.data.image_parquet import image_parquet
 from nsa_core.data.image_set import ImageSet
-from nsa_core.data.one_class import MAX_POLLUTION, OneClassSplit, class_index, one_class_split
+from nsa_core.data.one_class import (
+    MAX_POLLUTION,
+    Labelled,
+    OneClassSplit,
+    class_index,
+    one_class_split,
+)
 from nsa_core.errors import InputError, unknown
 
 __all__ = [
     "MAX_POLLUTION",
     "ImageSet",
+    "Labelled",
     "OneClassSplit",
     "available",
     "class_index",

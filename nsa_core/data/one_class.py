@@ -14,6 +14,21 @@ MAX_POLLUTION = 0.5
 
 
 @dataclass(frozen=True, eq=False)
+class Labelled:
+    """Labelled images of all classes, for probes. Nothing that selects may look at them.
+
+    Attributes:
+        train_images: uint8 [k, C, H, W], drawn from the whole training split.
+        train_labels: int64 [k].
+        test_labels: int64 [m], of the split's test images.
+    """
+
+    train_images: npt.NDArray[np.uint8]
+    train_labels: npt.NDArray[np.int64]
+    test_labels: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
 class OneClassSplit:
     """What one trial trains on and is tested on.
 
@@ -25,6 +40,7 @@ class OneClassSplit:
         test_is_outlier: bool [m].
         normal_class: index of the normal class.
         fingerprint: SHA-256 (hex) of the data and of which rows were taken.
+        labelled: for probes; None if none were asked for.
     """
 
     train_images: npt.NDArray[np.uint8]
@@ -34,6 +50,7 @@ class OneClassSplit:
     test_is_outlier: npt.NDArray[np.bool_]
     normal_class: int
     fingerprint: str
+    labelled: Labelled | None = None
 
 
 def one_class_split(
@@ -42,6 +59,7 @@ def one_class_split(
     normal_class: int | str,
     pollution: float = 0.0,
     seed: int = 0,
+    probe_images: int = 0,
 ) -> OneClassSplit:
     """All normals of the training split plus p/(1-p)·n of its other images.
 
@@ -49,6 +67,8 @@ def one_class_split(
     of LOE and Deep SAD). Outliers are drawn uniformly from the other classes of the *training*
     split, never from the test split, and for one seed the outliers at a smaller p are a subset of
     those at a larger one.
+
+    ``probe_images`` labelled images of all classes, or all there are, come along for probes.
 
     Raises:
         InputError: an unknown class, p out of range, sets that do not match, or too few outliers.
@@ -89,7 +109,14 @@ def one_class_split(
         test_is_outlier=test_is_outlier,
         normal_class=normal,
         fingerprint=digest.hexdigest(),
+        labelled=_labelled(train, test, probe_images, seed) if probe_images else None,
     )
+
+
+def _labelled(train: ImageSet, test: ImageSet, count: int, seed: int) -> Labelled:
+    order = np.random.default_rng(derive_seed(seed, "probe")).permutation(len(train.labels))
+    rows = np.sort(order[:count])
+    return Labelled(train.images[rows], train.labels[rows], test.labels)
 
 
 def class_index(image_set: ImageSet, normal_class: int | str) -> int:

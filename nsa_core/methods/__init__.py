@@ -5,13 +5,15 @@ from collections.abc import Mapping
 
 from nsa_core.errors import InputError, real, unknown, whole
 from nsa_core.methods.byol import BYOL
-from nsa_core.methods.method import Augment, Method
+from nsa_core.methods.method import ENCODER_LAYERS, LAYERS, Augment, Method
 from nsa_core.methods.simclr import SimCLR
 from nsa_core.methods.simsiam import SimSiam
 from nsa_core.models import NormVariant, ResNet
 
 __all__ = [
     "BYOL",
+    "ENCODER_LAYERS",
+    "LAYERS",
     "Augment",
     "Method",
     "SimCLR",

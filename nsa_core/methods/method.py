@@ -7,6 +7,10 @@ from torch import Tensor, nn
 
 from nsa_core.models import NormVariant, ResNet
 
+ENCODER_LAYERS = ("stem", "stage1", "stage2", "stage3", "embedding")
+LAYERS = (*ENCODER_LAYERS, "projection")
+"""Where features are taken: pooled maps of the encoder, the last of them y, and z."""
+
 Augment = Callable[[Tensor], Tensor]
 """uint8 images [B, C, H, W] to one random view of each, float32 in [0, 1]."""
 
@@ -30,6 +34,11 @@ class Method(nn.Module):
     def project(self, embedding: Tensor) -> Tensor:
         """Projection z [B, d] of embeddings y [B, features], before any g-norm."""
         raise NotImplementedError
+
+    def features(self, images: Tensor) -> dict[str, Tensor]:
+        """Features of images [B, C, H, W] in [0, 1], each float32 [B, d], by layer."""
+        found = dict(zip(ENCODER_LAYERS, self.encoder.pooled_stages(images), strict=True))
+        return {**found, "projection": self.project(found["embedding"])}
 
     def after_step(self, progress: float) -> None:
         """Called after each optimiser step; ``progress`` in (0, 1] is the share of steps done."""

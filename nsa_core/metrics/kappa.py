@@ -20,15 +20,36 @@ _HANKEL_TERMS = 12
 def kappa(features: npt.ArrayLike) -> float:
     """Maximum-likelihood vMF concentration of features [N, d]; rows are normalised here.
 
-    Even uniform directions give about d / sqrt(N): compare only at equal N and d.
+    Even uniform directions give ``kappa_floor(N, d)``: compare only at equal N and d.
     All rows in one direction give infinity.
 
     Raises:
         InputError: not [N, d] with d >= 2, not finite, or a row of zeros.
     """
+    return kappa_from_resultant(resultant_length(features), np.shape(features)[1])
+
+
+def resultant_length(features: npt.ArrayLike, *, debiased: bool = False) -> float:
+    """Length of the mean of the unit rows of [N, d], in [0, 1].
+
+    Even uniform directions give about 1 / sqrt(N). ``debiased`` takes that off, as
+    sqrt(max(0, (N R^2 - 1) / (N - 1))), so that sets of different sizes compare.
+    """
     unit = unit_rows(features)
-    length = float(np.linalg.norm(unit.mean(axis=0)))
-    return kappa_from_resultant(min(length, 1.0), unit.shape[1])
+    length = min(float(np.linalg.norm(unit.mean(axis=0))), 1.0)
+    if not debiased or len(unit) == 1:
+        return length
+    return math.sqrt(max(0.0, (len(unit) * length * length - 1) / (len(unit) - 1)))
+
+
+def kappa_floor(count: int, dim: int) -> float:
+    """The kappa that ``count`` uniform directions in ``dim`` dimensions give: about d / sqrt(N).
+
+    A fitted kappa near this says nothing; at N = 1,000 and d = 512 it is 16.
+    """
+    if count < 1:
+        raise InputError(f"count is {count}; need at least 1")
+    return kappa_from_resultant(1 / math.sqrt(count), dim)
 
 
 def kappa_from_resultant(length: float, dim: int) -> float:

@@ -22,7 +22,11 @@ def effective_rank(features: npt.ArrayLike) -> float:
     In [1, min(N, d)] (Roy & Vetterli 2007); 0 when all rows are equal.
     """
     unit = unit_rows(features)
-    values = np.linalg.svd(unit - unit.mean(axis=0), compute_uv=False)
+    centred = unit - unit.mean(axis=0)
+    small = centred.T @ centred if unit.shape[1] <= len(unit) else centred @ centred.T
+    squares = np.linalg.eigvalsh(small)
+    noise = len(small) * np.finfo(np.float64).eps * squares[-1]
+    values = np.sqrt(np.where(squares > noise, squares, 0))
     total = values.sum()
     if total <= 1e-12 * len(unit):
         return 0.0

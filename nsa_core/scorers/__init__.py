@@ -1,35 +1,49 @@
 """Anomaly scores of features: fit on training features, score others, higher is more anomalous."""
 
 from collections.abc import Callable
-from typing import Protocol, Self
-
-import numpy as np
-import numpy.typing as npt
 
 from nsa_core.errors import unknown
 from nsa_core.scorers.c_cos import CCos
 from nsa_core.scorers.cosine_knn import CosineKNN
-from nsa_core.scorers.features import Features
+from nsa_core.scorers.features import Features, Scores
+from nsa_core.scorers.gaussian_density import GaussianDensity
 from nsa_core.scorers.k_cos import KCos
+from nsa_core.scorers.kernel_density import KDE
+from nsa_core.scorers.layer_ensemble import LayerEnsemble
 from nsa_core.scorers.mahalanobis import Mahalanobis
+from nsa_core.scorers.nearest_mahalanobis import NearestMahalanobis
+from nsa_core.scorers.one_class_svm import OneClassSVM
+from nsa_core.scorers.scorer import Scorer
+from nsa_core.scorers.trimmed import Trimmed
 
-__all__ = ["CCos", "CosineKNN", "Features", "KCos", "Mahalanobis", "Scorer", "available", "build"]
-
-
-class Scorer(Protocol):
-    """Anything that can be fit on features [n, d] and gives a score for each of [m, d]."""
-
-    def fit(self, train_features: Features) -> Self: ...
-
-    def score(self, features: Features) -> npt.NDArray[np.float64]: ...
-
+__all__ = [
+    "KDE",
+    "CCos",
+    "CosineKNN",
+    "Features",
+    "GaussianDensity",
+    "KCos",
+    "LayerEnsemble",
+    "Mahalanobis",
+    "NearestMahalanobis",
+    "OneClassSVM",
+    "Scorer",
+    "Scores",
+    "Trimmed",
+    "available",
+    "build",
+]
 
 _SCORERS: dict[str, Callable[[], Scorer]] = {
     "c-cos": CCos,
     "cosine-knn": CosineKNN,
+    "gaussian-density": GaussianDensity,
     "k-cos": KCos,
     "k-cos-uncentred": lambda: KCos(center=False),
+    "kde": KDE,
     "mahalanobis": Mahalanobis,
+    "nearest-mahalanobis": NearestMahalanobis,
+    "oc-svm": OneClassSVM,
 }
 
 

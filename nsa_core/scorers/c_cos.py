@@ -2,13 +2,13 @@
 
 from typing import Self
 
-import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
-from nsa_core.scorers.features import Features, prepared
-from nsa_core.scorers.whitening import Whitening
+from nsa_core.scorers.features import Features, Scores, prepared, score_blocks, working_dtype
+from nsa_core.scorers.neighbours import chord_to_angle
+from nsa_core.scorers.whitening import FLOOR, Whitening
 
 
 class CCos:
@@ -19,24 +19,53 @@ class CCos:
     bounded and rising function of the Mahalanobis distance.
 
     Args:
+        center: subtract the mean all the same, and take the angle to the mean of the unit
+            whitened training features, which is mostly noise.
         normalize: scale features to length 1 first.
+        covariance, floor: see ``Whitening.fit``.
     """
 
-    def __init__(self, *, normalize: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        center: bool = False,
+        normalize: bool = True,
+        covariance: str = "empirical",
+        floor: float = FLOOR,
+    ) -> None:
+        self.center = center
         self.normalize = normalize
+        self.covariance = covariance
+        self.floor = floor
 
     def fit(self, train_features: Features) -> Self:
         """Learn mean and covariance of the training features [n, d]."""
         features = prepared(train_features, normalize=self.normalize)
-        self.whitening_ = Whitening.fit(features)
-        self.centre_ = F.normalize(self.whitening_(self.whitening_.mean[None]), dim=1)
+        self.whitening_ = Whitening.fit(features, self.covariance, self.floor)
+        if self.center:
+            direction = self._unit(features, torch.float64).mean(dim=0)
+        else:
+            direction = self.whitening_.mean @ self.whitening_.matrix
+        self.centre_ = F.normalize(direction, dim=0)
+        self.train_ = features
         return self
 
-    def score(self, features: Features) -> npt.NDArray[np.float64]:
+    def score(self, features: Features) -> Scores:
         """Angles in radians, [m], in [0, pi]; higher is more anomalous."""
-        dim = len(self.whitening_.mean)
-        values = prepared(features, normalize=self.normalize, dim=dim).to(self.centre_.device)
-        unit = F.normalize(self.whitening_(values), dim=1)
-        apart, together = unit - self.centre_, unit + self.centre_
-        angle = 2 * torch.atan2(apart.norm(dim=1), together.norm(dim=1))
-        return angle.cpu().numpy()
+        dtype = working_dtype(features)
+        return score_blocks(
+            features,
+            lambda block: self._angle(block, dtype),
+            normalize=self.normalize,
+            like=self.centre_,
+        )
+
+    def leave_one_out(self) -> Scores:
+        """Scores of the training features; one of thousands hardly moves the mean."""
+        return self._angle(self.train_, torch.float64).cpu().numpy()
+
+    def _angle(self, features: Tensor, dtype: torch.dtype) -> Tensor:
+        return chord_to_angle((self._unit(features, dtype) - self.centre_).norm(dim=1))
+
+    def _unit(self, features: Tensor, dtype: torch.dtype) -> Tensor:
+        return F.normalize(self.whitening_(features, dtype, center=self.center), dim=1)

@@ -2,11 +2,12 @@
 
 from typing import Self
 
-import numpy as np
-import numpy.typing as npt
+import torch
+from torch import Tensor
 
-from nsa_core.errors import InputError
-from nsa_core.scorers.features import Features, nearest_angle, prepared
+from nsa_core.errors import whole
+from nsa_core.scorers.features import Features, Scores, prepared, score_blocks, working_dtype
+from nsa_core.scorers.neighbours import Neighbours, chord_to_angle
 
 
 class CosineKNN:
@@ -21,12 +22,23 @@ class CosineKNN:
 
     def fit(self, train_features: Features) -> Self:
         """Keep the unit training features [n, d]."""
-        if self.k < 1:
-            raise InputError(f"k is {self.k}; need at least 1 neighbour")
-        self.bank_ = prepared(train_features, normalize=True)
+        whole("k", self.k, 1)
+        self.neighbours_ = Neighbours(prepared(train_features, normalize=True))
         return self
 
-    def score(self, features: Features) -> npt.NDArray[np.float64]:
+    def score(self, features: Features) -> Scores:
         """Mean angles in radians, [m], in [0, pi]; higher is more anomalous."""
-        values = prepared(features, normalize=True, dim=self.bank_.shape[1])
-        return nearest_angle(values.to(self.bank_.device), self.bank_, self.k).cpu().numpy()
+        dtype = working_dtype(features)
+        return score_blocks(
+            features,
+            lambda block: self._mean_angle(block, dtype),
+            normalize=True,
+            like=self.neighbours_.centre,
+        )
+
+    def leave_one_out(self) -> Scores:
+        """Scores of the training features, each left out of the rows it is compared with."""
+        return chord_to_angle(self.neighbours_.left_out(self.k)).mean(dim=1).cpu().numpy()
+
+    def _mean_angle(self, block: Tensor, dtype: torch.dtype) -> Tensor:
+        return chord_to_angle(self.neighbours_.k_nearest(block, dtype, self.k)).mean(dim=1)

@@ -2,12 +2,13 @@
 
 from typing import Self
 
-import numpy as np
-import numpy.typing as npt
+import torch
 import torch.nn.functional as F
+from torch import Tensor
 
-from nsa_core.scorers.features import Features, nearest_angle, prepared
-from nsa_core.scorers.whitening import Whitening
+from nsa_core.scorers.features import Features, Scores, prepared, score_blocks, working_dtype
+from nsa_core.scorers.neighbours import Neighbours, chord_to_angle
+from nsa_core.scorers.whitening import FLOOR, Whitening
 
 
 class KCos:
@@ -17,24 +18,42 @@ class KCos:
         center: subtract the training mean before whitening, as Eq. 2 says. The angle is then
             taken around the mean and knows nothing of the distance to it.
         normalize: scale features to length 1 first.
+        covariance, floor: see ``Whitening.fit``.
     """
 
-    def __init__(self, *, center: bool = True, normalize: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        center: bool = True,
+        normalize: bool = True,
+        covariance: str = "empirical",
+        floor: float = FLOOR,
+    ) -> None:
         self.center = center
         self.normalize = normalize
+        self.covariance = covariance
+        self.floor = floor
 
     def fit(self, train_features: Features) -> Self:
         """Whiten and keep the training features [n, d]."""
         features = prepared(train_features, normalize=self.normalize)
-        self.whitening_ = Whitening.fit(features)
-        origin = self.whitening_.mean if self.center else 0
-        self.bank_ = F.normalize(self.whitening_(features - origin), dim=1)
+        self.whitening_ = Whitening.fit(features, self.covariance, self.floor)
+        self.neighbours_ = Neighbours(self._unit(features, torch.float64))
         return self
 
-    def score(self, features: Features) -> npt.NDArray[np.float64]:
+    def score(self, features: Features) -> Scores:
         """Angles in radians, [m], in [0, pi]; higher is more anomalous."""
-        dim = len(self.whitening_.mean)
-        values = prepared(features, normalize=self.normalize, dim=dim).to(self.bank_.device)
-        origin = self.whitening_.mean if self.center else 0
-        unit = F.normalize(self.whitening_(values - origin), dim=1)
-        return nearest_angle(unit, self.bank_).cpu().numpy()
+        dtype = working_dtype(features)
+        return score_blocks(
+            features,
+            lambda block: chord_to_angle(self.neighbours_.nearest(self._unit(block, dtype), dtype)),
+            normalize=self.normalize,
+            like=self.whitening_.mean,
+        )
+
+    def leave_one_out(self) -> Scores:
+        """Scores of the training features, each left out of the rows it is compared with."""
+        return chord_to_angle(self.neighbours_.left_out()[:, 0]).cpu().numpy()
+
+    def _unit(self, features: Tensor, dtype: torch.dtype) -> Tensor:
+        return F.normalize(self.whitening_(features, dtype, center=self.center), dim=1)

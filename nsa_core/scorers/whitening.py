@@ -5,15 +5,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-_FLOOR = 1e-6  # of the largest eigenvalue; dead ReLU channels have a variance of exactly zero
+from nsa_core.errors import InputError, unknown
+
+COVARIANCES = ("empirical", "ledoit-wolf", "pinv")
+FLOOR = 1e-6  # of the largest eigenvalue; dead ReLU channels have a variance of exactly zero
+_SMALLEST = torch.finfo(torch.float64).tiny
+_ROUNDING = 16 * torch.finfo(torch.float64).eps  # of the mean of equal rows, relative
 
 
 @dataclass(frozen=True, eq=False)
 class Whitening:
-    """x -> S^(-1/2) x, symmetric, with S the empirical covariance (1/n) of the training features.
-
-    Eigenvalues below 1e-6 of the largest are raised to it, which also makes sense of fewer
-    samples than dimensions.
+    """x -> S^(-1/2) x, symmetric, with S a covariance (1/n) of the training features.
 
     Attributes:
         mean: float64 [d].
@@ -24,16 +26,75 @@ class Whitening:
     matrix: Tensor
 
     @classmethod
-    def fit(cls, features: Tensor) -> "Whitening":
+    def fit(
+        cls, features: Tensor, covariance: str = "empirical", floor: float = FLOOR
+    ) -> "Whitening":
+        """Learn from float64 features [n, d].
+
+        Args:
+            covariance: "empirical", eigenvalues below ``floor`` times the largest raised to it;
+                "ledoit-wolf", shrunk towards a multiple of the identity (Ledoit & Wolf 2004);
+                "pinv", directions without variance dropped (SSD).
+            floor: in [0, 1); what makes sense of fewer samples than dimensions.
+
+        Raises:
+            InputError: an unknown covariance, or a floor out of range.
+        """
+        if covariance not in COVARIANCES:
+            raise unknown("covariance", covariance, COVARIANCES)
+        if not 0 <= floor < 1:
+            raise InputError(f"floor is {floor}; need a number in [0, 1)")
         mean = features.mean(dim=0)
         centred = features - mean
-        values, vectors = torch.linalg.eigh(centred.T @ centred / len(features))
-        floor = values[-1] * _FLOOR
-        if floor <= 0:  # all rows are equal: there is no spread to divide by
-            return cls(mean, torch.eye(len(mean), dtype=features.dtype, device=features.device))
-        scaled = vectors * values.clamp_min(floor).rsqrt()
-        return cls(mean, scaled @ vectors.T)
+        values, vectors = _spectrum(centred, _ROUNDING * mean.norm())
+        identity = torch.eye(len(mean), dtype=features.dtype, device=features.device)
+        if len(values) == 0:  # all rows are equal: nothing to divide by
+            return cls(mean, identity)
+        rest = torch.zeros_like(values[:1])  # variance of the directions that are not listed
+        if covariance == "empirical":
+            rest = values[-1:] * max(floor, len(mean) * torch.finfo(torch.float64).eps)
+            values = values.clamp_min(rest)
+        elif covariance == "ledoit-wolf":
+            share, scale = _shrinkage(centred, values)
+            values, rest = (1 - share) * values + share * scale, share * scale + rest
+        elsewhere = rest.rsqrt() if rest > 0 else rest
+        matrix = vectors * (values.rsqrt() - elsewhere) @ vectors.T + elsewhere * identity
+        return cls(mean, (matrix + matrix.T) / 2)
 
-    def __call__(self, features: Tensor) -> Tensor:
-        """Whitened features [N, d]; subtract the mean first where the score wants it."""
-        return features @ self.matrix
+    def __call__(self, features: Tensor, dtype: torch.dtype, *, center: bool) -> Tensor:
+        """Whitened float64 features [N, d], multiplied in ``dtype``; of x - mean, or of x.
+
+        The mean's part is always added apart, in float64, so that compact features keep their
+        digits.
+        """
+        whitened = ((features - self.mean).to(dtype) @ self.matrix.to(dtype)).double()
+        return whitened if center else whitened + self.mean @ self.matrix
+
+
+def _spectrum(centred: Tensor, rounding: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues [r] above rounding, rising, and eigenvectors [d, r] of the covariance (1/n).
+
+    ``rounding`` is how long an offset the subtraction of the mean may leave of equal rows.
+    Of fewer samples than dimensions the n x n Gram matrix has the same ones, at less cost.
+    """
+    n, d = centred.shape
+    gram = centred.T @ centred if d <= n else centred @ centred.T
+    values, vectors = torch.linalg.eigh(gram / n)
+    largest = values[-1]
+    noise = largest * max(n, d) * torch.finfo(torch.float64).eps
+    real = values > torch.maximum(noise, rounding.square()).clamp_min(_SMALLEST)
+    values, vectors = values[real], vectors[:, real]
+    if d > n:
+        vectors = centred.T @ vectors / (n * values).sqrt()
+    return values, vectors
+
+
+def _shrinkage(centred: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    """s and m of (1 - s) S + s m I, from the features and the eigenvalues of S (L & W 2004)."""
+    n, d = centred.shape
+    scale = values.sum() / d
+    misfit = values.square().sum() - d * scale.square()  # |S - m I|^2
+    fourth = centred.square().sum(dim=1).square().mean()
+    noise = (fourth - values.square().sum()) / n
+    share = (noise / misfit).clamp(0, 1) if misfit > 0 else torch.zeros_like(scale)
+    return share, scale

@@ -1,12 +1,16 @@
 """Training, its schedule, its checkpoints and its evaluations."""
 
-from nsa_core.training.evaluation import Evaluation, Signals, TestResult, embed
+from nsa_core.training.embedding import embed
+from nsa_core.training.evaluation import Evaluation, Probes, TestResult, score_layers
 from nsa_core.training.precision import best_precision
 from nsa_core.training.schedule import Schedule, log_spaced, plan
+from nsa_core.training.signals import Geometry, Signals
 from nsa_core.training.train import build_method, train
 
 __all__ = [
     "Evaluation",
+    "Geometry",
+    "Probes",
     "Schedule",
     "Signals",
     "TestResult",
@@ -15,5 +19,6 @@ __all__ = [
     "embed",
     "log_spaced",
     "plan",
+    "score_layers",
     "train",
 ]

@@ -1,5 +1,6 @@
-"""What is known of a model at one epoch: signals without labels, and the test apart from them."""
+"""What is known of a model at one epoch: signals without labels, and apart from them the tests."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,34 +11,35 @@ from torch import Tensor
 from nsa_core import scorers
 from nsa_core.config import TrialConfig
 from nsa_core.data import OneClassSplit
-from nsa_core.methods import Method
-from nsa_core.metrics import auroc, effective_rank, kappa, spread
-from nsa_core.training.precision import autocast
+from nsa_core.methods import ENCODER_LAYERS, Method
+from nsa_core.metrics import auroc, kappa, knn_probe, linear_probe, resultant_length
+from nsa_core.scorers.layer_ensemble import sum_of_scaled
+from nsa_core.training.embedding import embed
+from nsa_core.training.signals import SPACES, Signals, measure_signals
 
-COLLAPSED_PROJECTION = 0.1  # spread below which projections have collapsed; near 1 otherwise
-COLLAPSED_EMBEDDING = 0.01  # the same for embeddings, which are meant to be compact
-_BN_WARM_UP = 30  # steps until running statistics, and so the spread of projections, mean anything
-_BATCH = 512
+ENSEMBLES = {
+    "c-cos": ("c-cos",),
+    "k-cos": ("k-cos",),
+    "k-cos-c-cos": ("k-cos", "c-cos"),
+}
+"""Scores of the layer "ensemble": the scorers that each encoder layer adds to the sum."""
 
 
 @dataclass(frozen=True, slots=True)
-class Signals:
-    """What training images alone tell; anything that selects may read these and nothing else.
+class TestGeometry:
+    """How the test features of one space lie on the sphere.
 
     Attributes:
-        loss: mean over the epoch.
-        kappa_train: concentration of the training embeddings.
-        spread_embedding, spread_projection: see ``metrics.spread``; collapse shows in the latter.
-        effective_rank: of the training embeddings.
-        collapsed: do all embeddings or all projections point the same way?
+        kappa_normal, kappa_outlier: vMF concentration; their numbers of images differ.
+        resultant_normal, resultant_outlier: mean resultant length.
     """
 
-    loss: float
-    kappa_train: float
-    spread_embedding: float
-    spread_projection: float
-    effective_rank: float
-    collapsed: bool
+    __test__ = False  # not a test case
+
+    kappa_normal: float
+    kappa_outlier: float
+    resultant_normal: float
+    resultant_outlier: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,17 +47,32 @@ class TestResult:
     """What needs the test images and their flags; nothing that selects may see it.
 
     Attributes:
-        kappa_normal, kappa_outlier: concentration of the test embeddings.
-        scores: scorer name to float64 [m], higher is more anomalous.
-        auroc: scorer name to a number in [0, 1].
+        embedding, projection: geometry of the test features.
+        scores: (layer, scorer) to float64 [m], higher is more anomalous.
+        auroc: (layer, scorer) to a number in [0, 1].
     """
 
     __test__ = False  # not a test case
 
-    kappa_normal: float
-    kappa_outlier: float
-    scores: dict[str, npt.NDArray[np.float64]]
-    auroc: dict[str, float]
+    embedding: TestGeometry
+    projection: TestGeometry
+    scores: dict[tuple[str, str], npt.NDArray[np.float64]]
+    auroc: dict[tuple[str, str], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Probes:
+    """Accuracy of classifiers of all classes on frozen features, in [0, 1]; for analysis alone.
+
+    Attributes:
+        linear, projection_linear: of a linear probe on embeddings, on projections.
+        knn, projection_knn: of the weighted k-NN.
+    """
+
+    linear: float
+    knn: float
+    projection_linear: float
+    projection_knn: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +85,7 @@ class Evaluation:
         total_steps: of the whole training; equal to ``step`` at the end.
         signals: without labels.
         test: with labels.
+        probes: with the labels of all classes; None if the split has no labelled images.
         train_seconds: time spent training since the previous evaluation.
         images_per_second: training images (not views) a second in that time.
         evaluate_seconds: time this evaluation took.
@@ -78,6 +96,7 @@ class Evaluation:
     total_steps: int
     signals: Signals
     test: TestResult
+    probes: Probes | None
     train_seconds: float
     images_per_second: float
     evaluate_seconds: float
@@ -90,42 +109,69 @@ def evaluate(
     device: torch.device,
     loss: float,
     step: int,
-) -> tuple[Signals, TestResult]:
+) -> tuple[Signals, TestResult, Probes | None]:
     """Embed training and test images without augmentation and measure them."""
-    train = embed(method, split.train_images, device, config.precision)
-    test = embed(method, split.test_images, device, config.precision)
-    with torch.inference_mode():
-        projection = torch.cat([method.project(block) for block in train.split(_BATCH)])
-    train_array = train.cpu().numpy()
-    of_embedding, of_projection = spread(train_array), spread(projection.cpu().numpy())
-    signals = Signals(
-        loss=loss,
-        kappa_train=kappa(train_array),
-        spread_embedding=of_embedding,
-        spread_projection=of_projection,
-        effective_rank=effective_rank(train_array),
-        collapsed=step >= _BN_WARM_UP
-        and (of_embedding < COLLAPSED_EMBEDDING or of_projection < COLLAPSED_PROJECTION),
-    )
-    scores = {name: scorers.build(name).fit(train).score(test) for name in scorers.available()}
-    test_array = test.cpu().numpy()
-    return signals, TestResult(
-        kappa_normal=kappa(test_array[~split.test_is_outlier]),
-        kappa_outlier=kappa(test_array[split.test_is_outlier]),
+    train = embed(method, split.train_images, device)
+    test = embed(method, split.test_images, device)
+    signals = measure_signals(method, config, split.train_images, train, loss, step)
+    scores = score_layers(train, test, config.layers)
+    result = TestResult(
+        **{name: _test_geometry(test[name], split.test_is_outlier) for name in SPACES},
         scores=scores,
         auroc={name: auroc(values, split.test_is_outlier) for name, values in scores.items()},
     )
+    return signals, result, _probe(method, split, device, test)
 
 
-def embed(
-    method: Method, images: npt.NDArray[np.uint8], device: torch.device, precision: str
-) -> Tensor:
-    """Embeddings y, float32 [N, features], in evaluation mode; leaves the method in that mode."""
-    method.eval()
-    blocks = []
-    with torch.inference_mode(), autocast(device, precision):
-        for start in range(0, len(images), _BATCH):
-            block = np.ascontiguousarray(images[start : start + _BATCH])
-            batch = torch.tensor(block, device=device).float().div_(255)
-            blocks.append(method.encoder(batch))
-    return torch.cat(blocks)
+def score_layers(
+    train: Mapping[str, Tensor], test: Mapping[str, Tensor], layers: tuple[str, ...]
+) -> dict[tuple[str, str], npt.NDArray[np.float64]]:
+    """Every score of every layer asked for, and the ensembles if all encoder layers are."""
+    scores, scaled = {}, {}
+    for layer in layers:
+        for name in scorers.available():
+            scorer = scorers.build(name).fit(train[layer])
+            scores[layer, name] = scorer.score(test[layer])
+            if layer in ENCODER_LAYERS and any(name in parts for parts in ENSEMBLES.values()):
+                scaled[layer, name] = scorer.leave_one_out(), scores[layer, name]
+    if set(ENCODER_LAYERS) <= set(layers):
+        for name, parts in ENSEMBLES.items():
+            pairs = [scaled[layer, part] for layer in ENCODER_LAYERS for part in parts]
+            scores["ensemble", name] = sum_of_scaled(pairs, "min-max")
+    return scores
+
+
+def _test_geometry(features: Tensor, is_outlier: npt.NDArray[np.bool_]) -> TestGeometry:
+    rows = features.cpu().numpy()
+    normal, outlier = rows[~is_outlier], rows[is_outlier]
+    return TestGeometry(
+        kappa_normal=kappa(normal),
+        kappa_outlier=kappa(outlier),
+        resultant_normal=resultant_length(normal),
+        resultant_outlier=resultant_length(outlier),
+    )
+
+
+def _probe(
+    method: Method,
+    split: OneClassSplit,
+    device: torch.device,
+    test: Mapping[str, Tensor],
+) -> Probes | None:
+    labelled = split.labelled
+    if labelled is None:
+        return None
+    train = embed(method, labelled.train_images, device)
+    accuracy = {
+        (space, probe): probe(
+            train[space], labelled.train_labels, test[space], labelled.test_labels
+        )
+        for space in SPACES
+        for probe in (linear_probe, knn_probe)
+    }
+    return Probes(
+        linear=accuracy["embedding", linear_probe],
+        knn=accuracy["embedding", knn_probe],
+        projection_linear=accuracy["projection", linear_probe],
+        projection_knn=accuracy["projection", knn_probe],
+    )

@@ -75,7 +75,7 @@ def train(
         if epoch in schedule.evaluate_after:
             started = time.perf_counter()
             step = min(epoch * schedule.steps_per_epoch, schedule.total_steps)
-            signals, test = evaluate(method, config, split, device, loss, step)
+            signals, test, probes = evaluate(method, config, split, device, loss, step)
             ended, train_seconds = time.perf_counter(), started - evaluated
             yield Evaluation(
                 epoch=epoch,
@@ -83,6 +83,7 @@ def train(
                 total_steps=schedule.total_steps,
                 signals=signals,
                 test=test,
+                probes=probes,
                 train_seconds=train_seconds,
                 images_per_second=trained_steps * config.batch_size / train_seconds,
                 evaluate_seconds=ended - started,

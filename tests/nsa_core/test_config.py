@@ -8,6 +8,7 @@ from nsa_core.augment import Augmentation
 FULL = {
     "dataset": "cifar10", "normal_class": 3, "method": "byol", "norm": "g", "batch_size": 32,
     "pollution": 0.1, "seed": 7, "budget": 40, "budget_unit": "steps", "evaluations": 4,
+    "layers": ["stage3", "embedding", "projection"], "probe_images": 100,
     "learning_rate": 0.001, "weight_decay": 1e-5, "depth": 34, "width": 16, "stem": "3x3/2",
     "precision": "bf16", "channels_last": False,
     "augment": {"crop_scale": [0.4, 1.0], "crop_ratio": [0.5, 2.0], "flip": 0.0,
@@ -128,6 +129,10 @@ def test_unknown_keys_are_refused_with_a_suggestion(plain, message):
         ({"budget": 0}, "budget is 0"),
         ({"evaluations": 0}, "evaluations is 0"),
         ({"width": 0}, "width is 0"),
+        ({"probe_images": -1}, "probe_images is -1"),
+        ({"layers": "embedding"}, "layers is 'embedding'; need a list of stem, stage1"),
+        ({"layers": ["embeding"]}, "unknown layer 'embeding'; did you mean 'embedding'"),
+        ({"layers": ["stem"]}, r"layers is \['stem'\]; need the embedding among them"),
         ({"pollution": 0.6}, r"pollution is 0.6; need a share in \[0, 0.5\]"),
         ({"pollution": -0.1}, "pollution is -0.1"),
         ({"pollution": float("nan")}, "pollution is nan; need a finite number"),
@@ -141,6 +146,11 @@ def test_unknown_keys_are_refused_with_a_suggestion(plain, message):
 def test_bad_values_are_refused_by_field_and_value(changes, message):
     with pytest.raises(InputError, match=message):
         TrialConfig(**changes)
+
+
+def test_layers_are_kept_in_order_and_once():
+    config = TrialConfig(layers=["projection", "embedding", "stem", "stem"])
+    assert config.layers == ("stem", "embedding", "projection")
 
 
 def test_configuration_is_frozen_and_owns_its_options():

@@ -10,6 +10,9 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
+from nsa_core import scorers
+from nsa_core.methods import ENCODER_LAYERS
+from nsa_core.training.evaluation import ENSEMBLES
 from studies.batchsize_ablation import STUDY
 from studies.cli import main
 from tests.studies.conftest import ROOT, TOY, rows, run_study, study_command
@@ -28,7 +31,8 @@ def test_every_cell_is_run_once_and_recorded(undisturbed):
     assert {row["status"] for row in trials} == {"finished"}
     assert {row["epochs"] for row in trials} == {4}
     assert store.dynamics().num_rows == 8 * 3  # epochs 1, 2 and 4
-    assert store.scores().num_rows == 8 * 3 * 5
+    names = len(ENCODER_LAYERS) * len(scorers.available()) + len(ENSEMBLES)
+    assert store.scores().num_rows == 8 * 3 * names
     assert "8 trials: 0 done before, 8 to run" in done.stdout
 
 
@@ -36,7 +40,7 @@ def test_the_table_holds_the_means_of_the_store(undisturbed):
     path, done = undisturbed
     answer = open_store(path).sql(
         "select norm, batch_size, avg(auroc) as auroc from scores join trials using (trial_id) "
-        "where scorer = 'c-cos' and epoch = 4 group by norm, batch_size"
+        "where scorer = 'c-cos' and layer = 'embedding' and epoch = 4 group by norm, batch_size"
     )
     for row in answer.to_pylist():
         cell = f"{100 * row['auroc']:.2f}"
@@ -61,7 +65,8 @@ def test_it_says_where_to_look_and_that_is_there(undisturbed):
     by_trial = {run.data.tags["nsa.trial_id"]: run for run in found}
     for row in store.scores().to_pylist():
         if row["epoch"] == 4:
-            metric = by_trial[row["trial_id"]].data.metrics[f"auroc/{row['scorer']}"]
+            layer = "" if row["layer"] == "embedding" else f"{row['layer']}/"
+            metric = by_trial[row["trial_id"]].data.metrics[f"auroc/{layer}{row['scorer']}"]
             assert metric == row["auroc"]
 
 
@@ -115,12 +120,25 @@ def test_a_worker_that_always_dies_is_named_and_the_rest_goes_on(tmp_path):
     assert again.returncode == 0
 
 
-def test_diverged_and_collapsed_trials_are_named_and_not_averaged(tmp_path):
+def test_diverged_trials_are_named_and_not_averaged(tmp_path):
     done = run_study(tmp_path / "nan", "--set", "learning_rate=1e30")
     assert done.stdout.count("- diverged: simsiam norm") == 8
     assert "loss became nan by epoch" in done.stdout
     assert "No trial has finished yet" in done.stdout
     assert done.returncode == 1
+
+
+def test_collapsed_trials_are_named_and_not_averaged(tmp_path):
+    arguments = ("--epochs", "40", "--set", "evaluations=1", "--set", "learning_rate=0.1")
+    done = run_study(tmp_path / "store", *arguments, "--set", "weight_decay=100")
+    assert done.stdout.count("- collapsed: simsiam norm") == 8
+    assert re.search(r"- collapsed: .*: spread of embeddings .*, of projections ", done.stdout)
+    assert "No trial has finished yet" in done.stdout
+    assert done.returncode == 0
+    status = {row["status"] for row in open_store(tmp_path / "store").trials().to_pylist()}
+    assert status == {"collapsed"}
+    again = run_study(tmp_path / "store", *arguments, "--set", "weight_decay=100")
+    assert "8 done before, 0 to run" in again.stdout
 
 
 def test_a_store_that_another_run_is_writing_is_refused(undisturbed):

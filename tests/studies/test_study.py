@@ -4,6 +4,7 @@ import pytest
 
 from nsa_core import InputError
 from studies.batchsize_ablation import STUDY
+from studies.early_stopping import STUDY as EARLY_STOPPING
 from studies.runner import register, trial_id
 from studies.study import Grid, build_grid
 from tracking import create_store
@@ -31,6 +32,14 @@ def test_trial_ids_name_the_configuration_and_the_data():
     assert ids == [trial_id(config, again.data_fingerprint) for config in again.configs]
     assert len(set(ids)) == len(ids)
     assert trial_id(grid.configs[0], "other data") not in ids
+
+
+def test_fields_that_vary_together_are_one_axis():
+    grid = build_grid(EARLY_STOPPING, "quick", classes=["3"])
+    arms = [(config.method, config.norm) for config in grid.configs]
+    assert arms == [("simclr", "none"), ("simclr", "f"), ("simsiam", "none"), ("simsiam", "both")]
+    with pytest.raises(InputError, match="'method' is an axis of early_stopping"):
+        build_grid(EARLY_STOPPING, "quick", overrides={"method": "byol"})
 
 
 def test_a_duplicate_cell_is_refused(tmp_path):

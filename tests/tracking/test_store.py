@@ -17,7 +17,8 @@ from tracking.schema import DYNAMICS, SCORES, TABLES, TRIALS
 CONFIG = {
     "dataset": "digits", "normal_class": 3, "method": "simsiam", "norm": "both",
     "batch_size": 16, "pollution": 0.1, "seed": 0, "budget": 2, "budget_unit": "epochs",
-    "evaluations": 2, "learning_rate": 1e-3, "weight_decay": 0.0, "depth": 10, "width": 4,
+    "evaluations": 2, "layers": ["embedding"], "probe_images": 0,
+    "learning_rate": 1e-3, "weight_decay": 0.0, "depth": 10, "width": 4,
     "stem": "3x3", "precision": "fp32", "channels_last": True,
     "augment": {"flip": 0.0}, "method_options": {"projector_dim": 8},
 }  # fmt: skip
@@ -121,7 +122,7 @@ def test_no_store_at_the_path(tmp_path):
 
 def test_another_schema_version_is_refused(store):
     (store.root / "store.json").write_text('{"schema_version": 99}')
-    with pytest.raises(StoreError, match=r"schema version 99, this program reads 1"):
+    with pytest.raises(StoreError, match=r"schema version 99, this program reads 2"):
         open_store(store.root)
 
 

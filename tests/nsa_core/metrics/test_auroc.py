@@ -19,7 +19,9 @@ def by_pairs(scores, outlier):
     return wins / (len(positives) * len(negatives))
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int8, np.int64, np.uint8])
+@pytest.mark.parametrize(
+    "dtype", [bool, np.float16, np.float32, np.float64, np.int8, np.int64, np.uint8, np.uint64]
+)
 @pytest.mark.parametrize("levels", [2, 5, 100], ids=lambda n: f"{n}-levels")
 def test_with_many_ties_it_equals_scikit_learn_and_a_count_of_pairs(dtype, levels):
     for _ in range(20):
@@ -32,10 +34,24 @@ def test_with_many_ties_it_equals_scikit_learn_and_a_count_of_pairs(dtype, level
         assert value == pytest.approx(roc_auc_score(outlier, scores.astype(float)), abs=1e-12)
 
 
-def test_without_ties_it_equals_scikit_learn_on_a_large_set():
-    outlier = RNG.random(20000) < 0.9
-    scores = RNG.normal(size=20000) + 0.7 * outlier
+@pytest.mark.parametrize("decimals", [15, 3], ids=["no-ties", "ties"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_million_scores_equal_scikit_learns(dtype, decimals):
+    outlier = RNG.random(10**6) < 0.9
+    scores = np.round(RNG.normal(size=10**6) + 0.7 * outlier, decimals).astype(dtype)
     assert auroc(scores, outlier) == pytest.approx(roc_auc_score(outlier, scores), abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("scale", "shift"),
+    [(1e-300, 0), (1e-30, 0), (1e-6, 1), (1, -1e4), (100, 30), (1e30, -1e30), (1e300, 0)],
+)
+def test_scores_of_any_range_equal_scikit_learns(scale, shift):
+    outlier = RNG.random(500) < 0.5
+    scores = (RNG.normal(size=500) + outlier) * scale + shift
+    value = auroc(scores, outlier)
+    assert value == pytest.approx(roc_auc_score(outlier, scores), abs=1e-12)
+    assert 0.65 < value < 0.9
 
 
 def test_integers_beyond_the_digits_of_a_float_keep_their_order():
@@ -52,13 +68,13 @@ def test_float16_infinities_and_large_values_are_ranked_as_they_are():
 
 
 def test_scores_far_outside_0_to_1_are_not_squashed():
-    """torchmetrics' BinaryAUROC applies a sigmoid to such scores, which makes them all 1."""
+    """torchmetrics 1.9's BinaryAUROC applies a sigmoid, which makes these all 1, and returns 0.5."""
     scores = (30 + RNG.normal(size=200) * 0.5).astype(np.float32)
     outlier = scores + RNG.normal(size=200) * 0.5 > 30
     squashed = 1 / (1 + np.exp(-scores, dtype=np.float32))
     assert auroc(scores, outlier) == pytest.approx(roc_auc_score(outlier, scores), abs=1e-12)
     assert auroc(scores, outlier) > 0.7
-    assert roc_auc_score(outlier, squashed) != pytest.approx(auroc(scores, outlier), abs=1e-3)
+    assert roc_auc_score(outlier, squashed) == 0.5
 
 
 def test_any_increasing_map_leaves_it_and_negation_mirrors_it():

@@ -8,10 +8,10 @@ import pytest
 from scipy.stats import vonmises_fisher
 
 from nsa_core.errors import InputError
-from nsa_core.metrics import kappa, kappa_from_resultant
+from nsa_core.metrics import kappa, kappa_floor, kappa_from_resultant, resultant_length
 
-DIMS = (3, 8, 64, 512, 2048, 4096)
-KAPPAS = (1e-3, 0.1, 1.0, 10.0, 300.0, 1e3, 1e4, 1e5)
+DIMS = (2, 3, 8, 64, 512, 2048, 8192)
+KAPPAS = (1e-3, 0.1, 1.0, 10.0, 300.0, 1e3, 1e4, 1e5, 1e6)
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +45,7 @@ def solved(length: float, dim: int, start: float):
 @pytest.mark.parametrize("dim", DIMS)
 def test_the_reference_agrees_with_mpmaths_bessel_functions(dim):
     nu = mpmath.mpf(dim) / 2 - 1
-    for value in (1e-3, 1.0, 300.0, 1e4):
+    for value in (1e-3, 1.0, 300.0, 1e4, 1e6):
         above = mpmath.besseli(nu + 1, value, maxterms=10**6)
         below = mpmath.besseli(nu, value, maxterms=10**6)
         assert abs(ratio(value, dim) / (above / below) - 1) < mpmath.mpf(10) ** -40
@@ -53,10 +53,20 @@ def test_the_reference_agrees_with_mpmaths_bessel_functions(dim):
 
 @pytest.mark.parametrize("value", KAPPAS)
 @pytest.mark.parametrize("dim", DIMS)
-def test_kappa_solves_the_equation_to_ten_digits(dim, value):
+def test_kappa_solves_the_equation_to_twelve_digits(dim, value):
     length = float(ratio(value, dim))
     expected = solved(length, dim, value)  # of the rounded length: a float cannot hold the true one
-    assert abs(kappa_from_resultant(length, dim) / expected - 1) < 1e-10
+    assert abs(kappa_from_resultant(length, dim) / expected - 1) < 1e-12
+
+
+def test_so_it_does_off_the_grid_and_where_the_large_argument_expansion_takes_over():
+    rng = np.random.default_rng(0)
+    pairs = [(2, 632.108), (2, 999.9), (2, 1000.1), (3, 814.887), (64, 10240.0), (64, 10240.1)]
+    pairs += [(int(2 ** rng.uniform(1, 13)), 10 ** rng.uniform(-3, 5)) for _ in range(30)]
+    for dim, value in pairs:
+        length = float(ratio(value, dim))
+        expected = solved(length, dim, value)
+        assert abs(kappa_from_resultant(length, dim) / expected - 1) < 1e-12, (dim, value)
 
 
 @pytest.mark.parametrize(
@@ -76,8 +86,9 @@ def test_in_two_and_three_dimensions_the_closed_forms_hold():
 
 
 def test_the_limits_are_zero_and_infinity():
-    assert kappa_from_resultant(0, 512) == 0
-    assert kappa_from_resultant(1, 512) == math.inf
+    for dim in DIMS:
+        assert kappa_from_resultant(0, dim) == kappa_from_resultant(0.0, dim) == 0
+        assert kappa_from_resultant(1, dim) == kappa_from_resultant(1.0, dim) == math.inf
     # A_d(kappa) is kappa / d near 0, and 1 - (d - 1) / (2 kappa) near 1
     assert kappa_from_resultant(1e-9, 512) == pytest.approx(512e-9, rel=1e-9)
     gap = 2.0**-14
@@ -122,15 +133,15 @@ def test_very_compact_features_are_measured_at_once():
     assert value == pytest.approx(1 / width**2, rel=0.01)
 
 
-@pytest.mark.parametrize("dim", [2, 3, 64, 512, 4096])
-def test_on_a_fine_grid_it_is_finite_and_rises(dim):
-    grid = np.concatenate([np.geomspace(1e-12, 0.01, 40), np.linspace(0.011, 0.999, 150)])
-    values = np.array([kappa_from_resultant(float(length), dim) for length in grid])
+@pytest.mark.parametrize("dim", [2, 3, 64, 512, 8192])
+def test_from_the_smallest_float_to_the_last_below_one_it_is_finite_and_rises(dim):
+    near_0 = [0, 5e-324, *np.geomspace(1e-307, 1e-13, 20), *np.geomspace(1e-12, 0.01, 40)]
+    near_1 = [*(1 - np.geomspace(0.9e-3, 1e-15, 20)), math.nextafter(1, 0)]
+    grid = [*near_0, *np.linspace(0.011, 0.999, 150), *near_1]
+    assert (np.diff(grid) > 0).all()
+    values = [kappa_from_resultant(float(length), dim) for length in grid]
     assert np.isfinite(values).all()
     assert (np.diff(values) > 0).all()
-    near_one = [kappa_from_resultant(1 - gap, dim) for gap in np.geomspace(1e-3, 1e-5, 5)]
-    assert np.isfinite(near_one).all()
-    assert (np.diff(near_one) > 0).all()
 
 
 @pytest.mark.parametrize("concentration", [0.5, 5.0, 200.0])
@@ -160,9 +171,73 @@ def test_one_direction_is_infinitely_concentrated_and_opposite_ones_not_at_all()
     assert kappa(np.concatenate([row, -row])) == 0
 
 
-def test_uniform_directions_give_about_d_over_root_n():
-    features = np.random.default_rng(0).normal(size=(5000, 512))
-    assert kappa(features) == pytest.approx(7.2, rel=0.1)  # METHODS, section 4.2
+def test_the_floor_is_the_kappa_of_uniform_directions():
+    rng = np.random.default_rng(0)
+    for count, dim in ((1000, 512), (5000, 512), (200, 64), (50, 2048)):
+        draws = max(3, 1000 // dim)
+        seen = np.mean([kappa(rng.normal(size=(count, dim))) for _ in range(draws)])
+        # N R^2 varies by sqrt(2 / d), kappa by half of that
+        deviation = 1 / math.sqrt(2 * dim * draws)
+        assert seen == pytest.approx(kappa_floor(count, dim), rel=4 * deviation)
+    assert kappa_floor(1, 512) == math.inf
+
+
+def test_the_floor_has_the_values_of_methods_section_4_2():
+    assert kappa_floor(1000, 512) == pytest.approx(16, abs=0.5)
+    assert kappa_floor(5000, 512) == pytest.approx(7.2, abs=0.05)
+    assert kappa_floor(10**6, 512) == pytest.approx(512 / 1000, rel=1e-4)  # d / sqrt(N)
+
+
+@pytest.mark.parametrize(
+    ("count", "dim", "message"),
+    [
+        (0, 8, "count is 0; need at least 1"),
+        (-5, 8, "count is -5"),
+        (10, 1, "dim is 1; need at least 2"),
+    ],
+)
+def test_a_floor_of_nothing_is_refused(count, dim, message):
+    with pytest.raises(InputError, match=message):
+        kappa_floor(count, dim)
+
+
+def test_resultant_length_equals_a_loop_over_rows():
+    features = np.random.default_rng(0).normal(size=(30, 5)) + 0.3
+    total = [0.0] * 5
+    for row in features.tolist():
+        norm = math.sqrt(sum(v * v for v in row))
+        total = [t + v / norm for t, v in zip(total, row, strict=True)]
+    length = math.sqrt(sum(t * t for t in total)) / 30
+    assert resultant_length(features) == pytest.approx(length, rel=1e-13)
+    debiased = math.sqrt((30 * length**2 - 1) / 29)
+    assert resultant_length(features, debiased=True) == pytest.approx(debiased, rel=1e-13)
+    assert kappa(features) == kappa_from_resultant(resultant_length(features), 5)
+
+
+@pytest.mark.parametrize("count", [3, 10, 50])
+def test_the_debiased_length_squared_is_right_on_average(count):
+    concentration, draws = 12.0, 4000
+    true = 1 / math.tanh(concentration) - 1 / concentration  # A_3
+    rng = np.random.default_rng(0)
+    rows = vonmises_fisher([0, 0, 1], concentration).rvs(count * draws, random_state=rng)
+    sets = rows.reshape(draws, count, 3)
+    squares = np.array([resultant_length(each, debiased=True) ** 2 for each in sets])
+    plain = np.array([resultant_length(each) ** 2 for each in sets])
+    error = 4 * squares.std() / math.sqrt(draws)
+    assert squares.min() > 0  # never cut off at 0, which would bias it
+    assert squares.mean() == pytest.approx(true**2, abs=error)
+    assert plain.mean() - true**2 > error
+
+
+def test_lengths_stay_between_0_and_1():
+    row = np.random.default_rng(0).normal(size=(1, 7))
+    opposite = np.concatenate([row, -3 * row])
+    assert resultant_length(opposite) < 1e-15
+    assert resultant_length(opposite, debiased=True) == 0
+    for debiased in (False, True):
+        assert resultant_length(row, debiased=debiased) == pytest.approx(1, abs=1e-15)
+        for count in range(2, 40):
+            assert 1 - 1e-15 <= resultant_length(row.repeat(count, 0), debiased=debiased) <= 1
 
 
 @pytest.mark.parametrize(
@@ -177,8 +252,9 @@ def test_uniform_directions_give_about_d_over_root_n():
     ],
 )
 def test_features_without_directions_are_refused(features, message):
-    with pytest.raises(InputError, match=message):
-        kappa(features)
+    for metric in (kappa, resultant_length):
+        with pytest.raises(InputError, match=message):
+            metric(features)
 
 
 @pytest.mark.parametrize(

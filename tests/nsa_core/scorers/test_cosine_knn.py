@@ -16,6 +16,14 @@ def test_scores_are_the_mean_angle_to_scikit_learns_neighbours(k):
     np.testing.assert_allclose(CosineKNN(k).fit(TRAIN).score(TEST), expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("k", [1, 4, 299])
+def test_a_training_row_left_out_is_compared_with_all_the_others(k):
+    expected = [
+        CosineKNN(k).fit(np.delete(TRAIN, i, axis=0)).score(TRAIN[i : i + 1])[0] for i in range(300)
+    ]
+    np.testing.assert_allclose(CosineKNN(k).fit(TRAIN).leave_one_out(), expected, rtol=1e-9)
+
+
 def test_more_neighbours_than_rows_are_all_of_them():
     few = TRAIN[:5]
     np.testing.assert_allclose(
@@ -33,12 +41,13 @@ def test_more_queries_than_a_block_are_scored_one_as_another():
 def test_a_training_row_is_at_no_angle_from_itself_and_its_opposite_at_a_half_turn():
     scorer = CosineKNN().fit(TRAIN[:1])
     assert scorer.score(5 * TRAIN[:1])[0] < 1e-12
-    assert scorer.score(-TRAIN[:1])[0] == pytest.approx(np.pi, abs=1e-12)
+    half_turn = scorer.score(-TRAIN[:1])[0]
+    assert half_turn == pytest.approx(np.pi, abs=1e-7)  # a chord near 2 says little of its angle
 
 
-@pytest.mark.parametrize("k", [0, -1])
-def test_fewer_than_one_neighbour_is_refused(k):
-    with pytest.raises(InputError, match=f"k is {k}; need at least 1"):
+@pytest.mark.parametrize("k", [0, -1, 1.5, True, "2"])
+def test_what_is_no_number_of_neighbours_is_refused(k):
+    with pytest.raises(InputError, match=f"k is {k!r}; need a whole number of at least 1"):
         CosineKNN(k).fit(TRAIN)
 
 
@@ -49,4 +58,4 @@ def test_neighbours_of_very_compact_features_are_the_nearest():
     units = [x / np.linalg.norm(x, axis=1, keepdims=True) for x in (train, test)]
     gaps = np.linalg.norm(units[1][:, None] - units[0], axis=2)
     expected = 2 * np.arcsin(gaps.min(axis=1) / 2)
-    np.testing.assert_allclose(CosineKNN().fit(train).score(test), expected, rtol=1e-3)
+    np.testing.assert_allclose(CosineKNN().fit(train).score(test), expected, rtol=1e-9)

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from sklearn.covariance import ledoit_wolf
 
 from nsa_core.scorers import KCos
 
@@ -9,12 +10,13 @@ TRAIN = RNG.normal(size=(80, 6)) @ MIX + 4
 TEST = RNG.normal(size=(30, 6)) @ MIX * 1.3 + 4.2
 
 
-def slow(train, test, *, center, normalize):
+def slow(train, test, *, center, normalize, covariance=None):
     """Eq. 2 of NSA, one pair of features at a time."""
     if normalize:
         train, test = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (train, test))
     mean = train.mean(axis=0)
-    covariance = sum(np.outer(x - mean, x - mean) for x in train) / len(train)
+    if covariance is None:
+        covariance = sum(np.outer(x - mean, x - mean) for x in train) / len(train)
     values, vectors = np.linalg.eigh(covariance)
     assert values[0] > 1e-5 * values[-1]  # nothing is floored here
     root = vectors @ np.diag(values**-0.5) @ vectors.T
@@ -41,6 +43,33 @@ def test_scores_equal_equation_2_pair_by_pair(center, normalize):
 def test_centring_and_scaling_are_the_default():
     expected = slow(TRAIN, TEST, center=True, normalize=True)
     np.testing.assert_allclose(KCos().fit(TRAIN).score(TEST), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("center", [True, False])
+def test_a_shrunk_covariance_takes_the_place_of_the_empirical_one(center):
+    scorer = KCos(center=center, normalize=False, covariance="ledoit-wolf").fit(TRAIN)
+    shrunk, _ = ledoit_wolf(TRAIN)
+    expected = slow(TRAIN, TEST, center=center, normalize=False, covariance=shrunk)
+    np.testing.assert_allclose(scorer.score(TEST), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("center", [True, False])
+def test_a_floor_of_almost_one_leaves_the_plain_angle(center):
+    """All eigenvalues are raised to the largest."""
+    scorer = KCos(center=center, normalize=False, floor=1 - 1e-12).fit(TRAIN)
+    expected = slow(TRAIN, TEST, center=center, normalize=False, covariance=np.eye(6))
+    np.testing.assert_allclose(scorer.score(TEST), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("center", [True, False])
+def test_with_pinv_the_directions_without_variance_do_not_count(center):
+    """Rows that differ only there score alike, and as if the dimensions were absent."""
+    plain = KCos(center=center, normalize=False, covariance="pinv").fit(TRAIN).score(TEST)
+    train, test = (np.concatenate([x, np.full((len(x), 2), 5.0)], 1) for x in (TRAIN, TEST))
+    scorer = KCos(center=center, normalize=False, covariance="pinv").fit(train)
+    np.testing.assert_allclose(scorer.score(test), plain, rtol=1e-6)
+    test[:, 6:] = RNG.normal(size=(30, 2))
+    np.testing.assert_allclose(scorer.score(test), plain, rtol=1e-6)
 
 
 @pytest.mark.parametrize("center", [True, False])

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from sklearn.covariance import LedoitWolf
 
 from nsa_core.scorers import Mahalanobis
 
@@ -21,9 +22,32 @@ def test_scores_equal_the_quadratic_form_of_the_inverse_covariance(normalize):
     np.testing.assert_allclose(scorer.score(TEST), expected, rtol=1e-8)
 
 
+def test_a_shrunk_covariance_gives_scikit_learns_distance():
+    scorer = Mahalanobis(normalize=False, covariance="ledoit-wolf").fit(TRAIN)
+    expected = LedoitWolf().fit(TRAIN).mahalanobis(TEST)
+    np.testing.assert_allclose(scorer.score(TEST), expected, rtol=1e-8)
+
+
+def test_with_pinv_it_is_ssds_distance_of_fewer_rows_than_dimensions():
+    train, test = RNG.normal(size=(20, 40)) + 3, RNG.normal(size=(10, 40)) + 3
+    inverse = np.linalg.pinv(np.cov(train.T, bias=True), rcond=1e-10, hermitian=True)
+    offsets = test - train.mean(axis=0)
+    expected = np.einsum("ni,ij,nj->n", offsets, inverse, offsets)
+    scorer = Mahalanobis(normalize=False, covariance="pinv").fit(train)
+    np.testing.assert_allclose(scorer.score(test), expected, rtol=1e-6)
+
+
 def test_the_training_scores_average_to_the_dimension():
     scores = Mahalanobis(normalize=False).fit(TRAIN).score(TRAIN)
     assert scores.mean() == pytest.approx(6, rel=1e-9)
+
+
+def test_a_floor_of_almost_one_leaves_the_plain_distance():
+    """All eigenvalues are raised to the largest."""
+    scorer = Mahalanobis(normalize=False, floor=1 - 1e-12).fit(TRAIN)
+    plain = ((TEST - TRAIN.mean(axis=0)) ** 2).sum(axis=1)
+    largest = np.linalg.eigvalsh(np.cov(TRAIN.T, bias=True))[-1]
+    np.testing.assert_allclose(scorer.score(TEST), plain / largest, rtol=1e-9)
 
 
 def test_small_eigenvalues_are_raised_to_a_millionth_of_the_largest():

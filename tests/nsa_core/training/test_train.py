@@ -9,8 +9,12 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from nsa_core import DivergedError, InputError, TrialConfig, auroc, one_class_split, train
 from nsa_core import scorers as scoring
 from nsa_core.augment import Augmentation
-from nsa_core.metrics import kappa
+from nsa_core.methods import ENCODER_LAYERS
+from nsa_core.metrics import kappa, mmd_to_uniform, resultant_length, spread, uniformity
+from nsa_core.scorers import CCos, KCos, LayerEnsemble
 from nsa_core.training import build_method, embed
+from nsa_core.training.evaluation import ENSEMBLES
+from nsa_core.training.signals import SPACES
 
 HEADS = {
     "simsiam": {"projector_dim": 32, "predictor_dim": 16},
@@ -42,8 +46,8 @@ def same(a, b) -> bool:
     """Bit-equal in all but the times."""
     return (
         (a.epoch, a.step, a.total_steps, a.signals) == (b.epoch, b.step, b.total_steps, b.signals)
-        and (a.test.kappa_normal, a.test.kappa_outlier, a.test.auroc)
-        == (b.test.kappa_normal, b.test.kappa_outlier, b.test.auroc)
+        and (a.test.embedding, a.test.projection, a.test.auroc, a.probes)
+        == (b.test.embedding, b.test.projection, b.test.auroc, b.probes)
         and a.test.scores.keys() == b.test.scores.keys()
         and all(np.array_equal(v, b.test.scores[k]) for k, v in a.test.scores.items())
     )
@@ -87,7 +91,9 @@ def test_another_seed_gives_other_numbers(split, undisturbed):
     other = list(train(tiny(seed=1), split))
     for a, b in zip(whole, other, strict=True):
         assert a.signals.loss != b.signals.loss
-        assert not np.array_equal(a.test.scores["c-cos"], b.test.scores["c-cos"])
+        assert not np.array_equal(
+            a.test.scores["embedding", "c-cos"], b.test.scores["embedding", "c-cos"]
+        )
 
 
 @METHODS
@@ -159,9 +165,9 @@ def test_final_checkpoint_holds_the_weights_that_were_evaluated_last(split, undi
     whole, final = undisturbed("simsiam")
     method = build_method(tiny())
     method.load_state_dict(weights(final))
-    features = [embed(method, x, CPU, "fp32") for x in (split.train_images, split.test_images)]
+    features = [embed(method, x, CPU)["embedding"] for x in (split.train_images, split.test_images)]
     scores = scoring.build("c-cos").fit(features[0]).score(features[1])
-    np.testing.assert_array_equal(scores, whole[-1].test.scores["c-cos"])
+    np.testing.assert_array_equal(scores, whole[-1].test.scores["embedding", "c-cos"])
 
 
 def test_evaluations_hold_what_they_say(split, undisturbed):
@@ -170,18 +176,62 @@ def test_evaluations_hold_what_they_say(split, undisturbed):
     for e in whole:
         assert e.step == e.epoch * steps
         assert e.total_steps == 5 * steps
-        assert sorted(e.test.scores) == scoring.available()
+        expected = {(layer, s) for layer in ENCODER_LAYERS for s in scoring.available()}
+        expected |= {("ensemble", name) for name in ENSEMBLES}
+        assert set(e.test.scores) == expected
         for name, values in e.test.scores.items():
             assert e.test.auroc[name] == auroc(values, split.test_is_outlier)
         assert e.train_seconds > 0
         assert e.images_per_second > 0
     method = build_method(tiny("byol"))
     method.load_state_dict(weights(final))
-    test = embed(method, split.test_images, CPU, "fp32").numpy()
     last = whole[-1]
-    assert last.signals.kappa_train == kappa(embed(method, split.train_images, CPU, "fp32").numpy())
-    assert last.test.kappa_normal == kappa(test[~split.test_is_outlier])
-    assert last.test.kappa_outlier == kappa(test[split.test_is_outlier])
+    for space in SPACES:
+        train_features = embed(method, split.train_images, CPU)[space].numpy()
+        test = embed(method, split.test_images, CPU)[space].numpy()
+        of_train, of_test = getattr(last.signals, space), getattr(last.test, space)
+        assert of_train.kappa == kappa(train_features)
+        assert of_train.mmd == mmd_to_uniform(train_features)
+        assert of_train.uniformity == uniformity(train_features)
+        assert of_train.spread == spread(train_features)
+        assert 0 < of_train.alignment < 4
+        assert of_test.kappa_normal == kappa(test[~split.test_is_outlier])
+        assert of_test.kappa_outlier == kappa(test[split.test_is_outlier])
+        assert of_test.resultant_outlier == resultant_length(test[split.test_is_outlier])
+    assert last.probes is None
+
+
+def test_ensembles_are_sums_over_the_layers_on_their_training_scale(split, undisturbed):
+    whole, final = undisturbed("simsiam")
+    method = build_method(tiny())
+    method.load_state_dict(weights(final))
+    train_features, test = (
+        [embed(method, x, CPU)[layer] for layer in ENCODER_LAYERS]
+        for x in (split.train_images, split.test_images)
+    )
+    parts = {"k-cos": [KCos], "c-cos": [CCos], "k-cos-c-cos": [KCos, CCos]}
+    for name, scorers in parts.items():
+        expected = LayerEnsemble(scorers).fit(train_features).score(test)
+        np.testing.assert_allclose(whole[-1].test.scores["ensemble", name], expected, rtol=1e-12)
+
+
+def test_probes_learn_classes_and_touch_nothing_else(digits, split, undisturbed):
+    whole, _ = undisturbed("simsiam")
+    labelled = one_class_split(*digits, 0, 0.1, probe_images=500)
+    assert len(labelled.labelled.train_images) == 500
+    probed = list(train(tiny(), labelled))
+    for a, b in zip(probed, whole, strict=True):
+        assert same(dataclasses.replace(a, probes=None), b)
+        for accuracy in dataclasses.astuple(a.probes):
+            assert 0.15 < accuracy <= 1  # ten classes
+    assert probed[-1].probes.linear > 0.5
+    again = list(train(tiny(), labelled))
+    assert [e.probes for e in again] == [e.probes for e in probed]
+
+
+def test_layers_that_are_asked_for_are_scored(split):
+    last = list(train(tiny(budget=1, layers=("projection", "embedding")), split))[-1]
+    assert {layer for layer, _ in last.test.scores} == {"embedding", "projection"}
 
 
 def test_global_random_state_is_left_alone(split):
@@ -258,7 +308,7 @@ def test_memory_layout_and_bf16_train_too(split, method):
     half = list(train(tiny(method, **settings, precision="bf16"), split))[-1]
     assert plain.signals.loss == pytest.approx(last.signals.loss, abs=1e-3)
     assert half.signals.loss == pytest.approx(last.signals.loss, abs=0.1)
-    assert math.isfinite(half.signals.kappa_train)
+    assert math.isfinite(half.signals.embedding.kappa)
 
 
 def test_initial_weights_follow_the_seed_alone():
@@ -285,11 +335,11 @@ def test_thirty_epochs_on_real_digits_tell_outliers_better_than_no_training(digi
         )  # fmt: skip
         untrained = build_method(config)
         features = [
-            embed(untrained, x, CPU, "fp32") for x in (clean.train_images, clean.test_images)
+            embed(untrained, x, CPU)["embedding"] for x in (clean.train_images, clean.test_images)
         ]
         scores = scoring.build("c-cos").fit(features[0]).score(features[1])
         before.append(auroc(scores, clean.test_is_outlier))
         (evaluation,) = train(config, clean)
-        after.append(evaluation.test.auroc["c-cos"])
+        after.append(evaluation.test.auroc["embedding", "c-cos"])
     assert np.mean(after) > np.mean(before) + 0.005
     assert np.mean(after) > 0.97

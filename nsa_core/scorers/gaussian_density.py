@@ -1,0 +1,58 @@
+"""Gaussian density of features: one Gaussian with a full covariance (DROC's GDE)."""
+
+import math
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from nsa_core.errors import InputError
+from nsa_core.scorers.features import Features, Scores, prepared, score_blocks
+
+
+class GaussianDensity:
+    """-log N(x; mu, S + r I), the negative log-likelihood in nats.
+
+    The same order as the Mahalanobis distance, but for the ridge r, which is absolute here and
+    relative to the largest eigenvalue there.
+
+    Args:
+        normalize: scale features to length 1 first.
+        ridge: r, added to the variances, above 0 (scikit-learn's mixture: 1e-6).
+    """
+
+    def __init__(self, *, normalize: bool = True, ridge: float = 1e-6) -> None:
+        self.normalize = normalize
+        self.ridge = ridge
+
+    def fit(self, train_features: Features) -> Self:
+        """Learn mean and covariance of the training features [n, d]."""
+        if not self.ridge > 0:
+            raise InputError(f"ridge is {self.ridge}; need a number above 0")
+        self.train_ = prepared(train_features, normalize=self.normalize)
+        self.mean_ = self.train_.mean(dim=0)
+        centred = self.train_ - self.mean_
+        covariance = centred.T @ centred / len(centred)
+        covariance.diagonal().add_(self.ridge)
+        self.factor_: Tensor
+        self.factor_, failed = torch.linalg.cholesky_ex(covariance)
+        if failed:
+            raise InputError(f"ridge is {self.ridge}, too small for the covariance to be inverted")
+        return self
+
+    def score(self, features: Features) -> Scores:
+        """Negative log-likelihoods in nats, [m]; higher is more anomalous."""
+        return score_blocks(
+            features, self._negative_log_likelihood, normalize=self.normalize, like=self.mean_
+        )
+
+    def leave_one_out(self) -> Scores:
+        """Scores of the training features; one of thousands hardly moves the mean."""
+        return self._negative_log_likelihood(self.train_).cpu().numpy()
+
+    def _negative_log_likelihood(self, features: Tensor) -> Tensor:
+        offsets = (features - self.mean_).T
+        scaled: Tensor = torch.linalg.solve_triangular(self.factor_, offsets, upper=False)
+        log_root = self.factor_.diagonal().log().sum()  # half of log det
+        squared: Tensor = scaled.square().sum(dim=0)
+        return squared / 2 + log_root + len(self.mean_) * math.log(2 * math.pi) / 2

@@ -1,0 +1,84 @@
+"""Scores of several layers added up, each on the scale of its own training scores (NSA, app. C)."""
+
+from collections.abc import Callable, Sequence
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from nsa_core.errors import InputError, unknown
+from nsa_core.scorers.c_cos import CCos
+from nsa_core.scorers.features import Features, Scores
+from nsa_core.scorers.k_cos import KCos
+from nsa_core.scorers.scorer import Scorer
+
+SPANS = {"min-max": (0.0, 1.0), "quantile": (0.005, 0.995)}
+
+
+class LayerEnsemble:
+    """The plain sum of scores of every layer, each scaled by its training scores to [0, 1].
+
+    Training scores are leave-one-out: a training feature's nearest training feature is itself, so
+    without that the scale of k-Cos would be zero. Test scores are not clipped.
+
+    Args:
+        scorers: makes the scorers, each fit on every layer.
+        span: "min-max" of the training scores, or "quantile" (0.5 % to 99.5 %), which a few
+            outliers in the training set cannot stretch.
+    """
+
+    def __init__(
+        self, scorers: Sequence[Callable[[], Scorer]] = (KCos, CCos), span: str = "min-max"
+    ) -> None:
+        self.scorers = scorers
+        self.span = span
+
+    def fit(self, train_layers: Sequence[Features]) -> Self:
+        """Fit on the layers' training features, each [n, d of the layer], rows in one order."""
+        if self.span not in SPANS:
+            raise unknown("span", self.span, SPANS)
+        if not self.scorers:
+            raise InputError("no scorers given; the ensemble needs at least one")
+        _check_rows(train_layers)
+        fitted = [[make().fit(features) for make in self.scorers] for features in train_layers]
+        self.parts_ = [[(part, part.leave_one_out()) for part in parts] for parts in fitted]
+        return self
+
+    def score(self, layers: Sequence[Features]) -> Scores:
+        """Sums of scaled scores, [m]; higher is more anomalous."""
+        if len(layers) != len(self.parts_):
+            raise InputError(
+                f"{len(layers)} layers given; the ensemble was fit on {len(self.parts_)}"
+            )
+        _check_rows(layers)
+        return sum_of_scaled(
+            [
+                (train_scores, part.score(features))
+                for parts, features in zip(self.parts_, layers, strict=True)
+                for part, train_scores in parts
+            ],
+            self.span,
+        )
+
+
+def sum_of_scaled(
+    pairs: Sequence[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]], span: str
+) -> Scores:
+    """The sum over (training scores, test scores) of the test scores on the training's scale.
+
+    A part whose training scores are all equal has no scale, and adds nothing.
+    """
+    total = np.zeros(len(pairs[0][1]))
+    for train_scores, test_scores in pairs:
+        low, high = np.quantile(train_scores, SPANS[span])
+        if high > low:
+            total += (test_scores - low) / (high - low)
+    return total
+
+
+def _check_rows(layers: Sequence[Features]) -> None:
+    rows = {len(features) for features in layers}
+    if len(rows) != 1:
+        raise InputError(
+            f"the layers have {sorted(rows)} rows; need one number, at least one layer"
+        )

@@ -1,0 +1,48 @@
+"""Mahalanobis distance to the nearest training feature."""
+
+from typing import Self
+
+import torch
+
+from nsa_core.scorers.features import Features, Scores, prepared, score_blocks, working_dtype
+from nsa_core.scorers.neighbours import Neighbours
+from nsa_core.scorers.whitening import FLOOR, Whitening
+
+
+class NearestMahalanobis:
+    """Smallest (x - t)' P (x - t) over training features t; P the inverse covariance of them all.
+
+    Args:
+        normalize: scale features to length 1 first.
+        covariance, floor: see ``Whitening.fit``.
+    """
+
+    def __init__(
+        self, *, normalize: bool = True, covariance: str = "empirical", floor: float = FLOOR
+    ) -> None:
+        self.normalize = normalize
+        self.covariance = covariance
+        self.floor = floor
+
+    def fit(self, train_features: Features) -> Self:
+        """Whiten and keep the training features [n, d]."""
+        features = prepared(train_features, normalize=self.normalize)
+        self.whitening_ = Whitening.fit(features, self.covariance, self.floor)
+        self.neighbours_ = Neighbours(self.whitening_(features, torch.float64, center=True))
+        return self
+
+    def score(self, features: Features) -> Scores:
+        """Squared distances, [m], at least 0; higher is more anomalous."""
+        dtype = working_dtype(features)
+        return score_blocks(
+            features,
+            lambda block: self.neighbours_.nearest(
+                self.whitening_(block, dtype, center=True), dtype
+            ).square(),
+            normalize=self.normalize,
+            like=self.whitening_.mean,
+        )
+
+    def leave_one_out(self) -> Scores:
+        """Scores of the training features, each left out of the rows it is compared with."""
+        return self.neighbours_.left_out()[:, 0].square().cpu().numpy()

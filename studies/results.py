@@ -1,0 +1,98 @@
+"""The results of one study, read once from its store."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nsa_core import TrialConfig
+from tracking import Store
+
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Results:
+    """What the trials of a study have measured.
+
+    Attributes:
+        trials: every planned trial's configuration, by id.
+        states: every trial's status and message, by id.
+        class_names: of the normal classes, by index.
+        dynamics: one row an evaluated epoch, in order, by id of a *finished* trial.
+        scores: one row an evaluated epoch, layer and scorer, by id of a *finished* trial.
+    """
+
+    trials: Mapping[str, TrialConfig]
+    states: Mapping[str, dict[str, Any]]
+    class_names: Mapping[int, str]
+    dynamics: Mapping[str, Rows]
+    scores: Mapping[str, Rows]
+
+    def varying(self) -> list[str]:
+        """The configuration fields in which trials differ, class and seed aside."""
+        plain = [config.to_dict() for config in self.trials.values()]
+        return [
+            name
+            for name in plain[0]
+            if name not in ("normal_class", "seed")
+            and any(each[name] != plain[0][name] for each in plain)
+        ]
+
+    def levels(self, axis: str) -> list[Any]:
+        """The values of a configuration field, in the order of the grid."""
+        return list(dict.fromkeys(getattr(config, axis) for config in self.trials.values()))
+
+    def final(self, trial_id: str, layer: str = "embedding") -> dict[str, float]:
+        """AUROC at the last epoch by scorer."""
+        last = self.dynamics[trial_id][-1]["epoch"]
+        return {
+            row["scorer"]: row["auroc"]
+            for row in self.scores[trial_id]
+            if row["epoch"] == last and row["layer"] == layer
+        }
+
+    def scope(self) -> str:
+        """Data set, classes, seeds and length, in a line."""
+        configs = list(self.trials.values())
+        names = [self.class_names[index] for index in sorted(self.class_names)]
+        seeds = len({config.seed for config in configs})
+        lengths = dict.fromkeys(f"{config.budget} {config.budget_unit}" for config in configs)
+        return (
+            f"{configs[0].dataset}, class{'es' * (len(names) > 1)} {', '.join(names)}, "
+            f"{seeds} seed{'s' * (seeds > 1)}, {' or '.join(lengths)}."
+        )
+
+    def excluded(self) -> str:
+        """Every trial that is not in the means, named; empty if there is none."""
+        lines = []
+        for status in ("collapsed", "diverged", "failed", "pending", "running"):
+            for key, state in self.states.items():
+                if state["status"] == status:
+                    message = f": {state['message']}" if state.get("message") else ""
+                    lines.append(f"- {status}: {_cell_name(self.trials[key])} ({key}){message}")
+        return "Not in the means:\n\n" + "\n".join(lines) if lines else ""
+
+
+def load_results(store: Store, trials: Mapping[str, TrialConfig]) -> Results:
+    """Read what the store holds of these trials."""
+    records = {key: store.trial(key) for key in trials}
+    states = {key: record.state() for key, record in records.items()}
+    finished = [key for key, state in states.items() if state["status"] == "finished"]
+    names = {
+        config.normal_class: str(records[key].definition()["class_name"])
+        for key, config in trials.items()
+    }
+    return Results(
+        trials=dict(trials),
+        states=states,
+        class_names=names,
+        dynamics={key: records[key].dynamics().to_pylist() for key in finished},
+        scores={key: records[key].scores().to_pylist() for key in finished},
+    )
+
+
+def _cell_name(config: TrialConfig) -> str:
+    return (
+        f"{config.method} norm {config.norm.value}, batch {config.batch_size}, "
+        f"class {config.normal_class}, p {config.pollution:g}, seed {config.seed}"
+    )

@@ -1,0 +1,143 @@
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from nsa_core.errors import InputError
+from nsa_core.scorers import CCos, CosineKNN, KCos, LayerEnsemble, Mahalanobis
+from nsa_core.scorers.layer_ensemble import sum_of_scaled
+
+RNG = np.random.default_rng(0)
+MEANS = [RNG.uniform(1, 3, dim) for dim in (4, 8, 6)]
+TRAIN = [0.3 * RNG.normal(size=(200, len(mean))) + mean for mean in MEANS]
+TEST = [0.4 * RNG.normal(size=(50, len(mean))) + mean for mean in MEANS]
+
+
+def nearest_angles(train, test):
+    """Angles to the nearest training row, and those of training rows to their nearest others."""
+    train, test = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (train, test))
+    left_out = [np.arccos((np.delete(train, i, axis=0) @ x).max()) for i, x in enumerate(train)]
+    return np.array(left_out), np.array([np.arccos((train @ x).max()) for x in test])
+
+
+def distances(train, test):
+    inverse = np.linalg.inv(np.cov(train.T, bias=True))
+    return [
+        np.array([(x - train.mean(axis=0)) @ inverse @ (x - train.mean(axis=0)) for x in rows])
+        for rows in (train, test)
+    ]
+
+
+def slow(train_layers, test_layers):
+    """Leave-one-out min-max of every layer and both scorers, added up one row at a time."""
+    totals = [0.0] * len(test_layers[0])
+    for train, test in zip(train_layers, test_layers, strict=True):
+        for pair in (nearest_angles(train, test), distances(train, test)):
+            low, high = min(pair[0]), max(pair[0])
+            for row, score in enumerate(pair[1]):
+                totals[row] += (score - low) / (high - low)
+    return totals
+
+
+def test_scores_are_the_sum_over_layers_and_scorers_of_leave_one_out_min_max():
+    ensemble = LayerEnsemble([CosineKNN, partial(Mahalanobis, normalize=False)]).fit(TRAIN)
+    np.testing.assert_allclose(ensemble.score(TEST), slow(TRAIN, TEST), rtol=1e-6)
+
+
+@pytest.mark.parametrize(("span", "cut"), [("min-max", 0), ("quantile", 0.005)])
+def test_the_default_is_k_cos_and_c_cos_of_every_layer(span, cut):
+    expected = np.zeros(50)
+    for train, test in zip(TRAIN, TEST, strict=True):
+        for scorer in (KCos(), CCos()):
+            left_out = scorer.fit(train).leave_one_out()
+            low, high = np.quantile(left_out, [cut, 1 - cut])
+            expected += (scorer.score(test) - low) / (high - low)
+    ours = LayerEnsemble(span=span).fit(TRAIN).score(TEST)
+    np.testing.assert_allclose(ours, expected, rtol=1e-12)
+
+
+def test_without_leaving_out_there_would_be_no_scale():
+    """METHODS, section 3.9: a training row's nearest training row is itself."""
+    assert KCos().fit(TRAIN[0]).score(TRAIN[0]).max() < 1e-12
+    assert LayerEnsemble([KCos]).fit(TRAIN).score(TEST).max() < 20
+
+
+def test_layers_weigh_alike_whatever_their_scale():
+    scorers = [partial(Mahalanobis, normalize=False)]
+    plain = LayerEnsemble(scorers).fit(TRAIN).score(TEST)
+    scaled = [[1e3 * layers[0], layers[1], 1e-3 * layers[2]] for layers in (TRAIN, TEST)]
+    ours = LayerEnsemble(scorers).fit(scaled[0]).score(scaled[1])
+    np.testing.assert_allclose(ours, plain, rtol=1e-6)
+
+
+def test_the_order_of_layers_does_not_matter_and_tensors_are_as_good_as_arrays():
+    plain = LayerEnsemble().fit(TRAIN).score(TEST)
+    ensemble = LayerEnsemble().fit([torch.from_numpy(layer) for layer in TRAIN[::-1]])
+    turned = ensemble.score([torch.from_numpy(layer) for layer in TEST[::-1]])
+    np.testing.assert_allclose(turned, plain, rtol=1e-12)
+
+
+def test_scores_beyond_the_training_scores_are_not_clipped():
+    far = [np.concatenate([-mean[None], mean[None]]) for mean in MEANS]
+    outlier, centre = LayerEnsemble([CCos]).fit(TRAIN).score(far)
+    assert outlier > 3 * 1.5
+    assert centre < 0
+
+
+def test_parts_are_put_on_the_scale_of_their_training_scores():
+    train, test = np.array([2.0, 4, 3]), np.array([1.0, 2, 3, 4, 6])
+    expected = [-0.5, 0, 0.5, 1, 2]
+    assert sum_of_scaled([(train, test)], "min-max").tolist() == expected
+    assert sum_of_scaled([(train, test)] * 3, "min-max").tolist() == [3 * x for x in expected]
+
+
+def test_a_part_whose_training_scores_are_equal_adds_nothing():
+    train, test = RNG.normal(size=100), RNG.normal(size=20)
+    for span in ("min-max", "quantile"):
+        alone = sum_of_scaled([(train, test)], span)
+        constant = (np.full(100, 0.3), RNG.normal(size=20))
+        np.testing.assert_array_equal(sum_of_scaled([constant, (train, test)], span), alone)
+        assert sum_of_scaled([constant], span).tolist() == [0] * 20
+
+
+def test_a_collapsed_layer_adds_nothing():
+    collapsed = [np.ones((rows, 5)) for rows in (200, 50)]
+    plain = LayerEnsemble([CosineKNN]).fit(TRAIN).score(TEST)
+    ours = LayerEnsemble([CosineKNN]).fit([*TRAIN, collapsed[0]]).score([*TEST, collapsed[1]])
+    np.testing.assert_array_equal(ours, plain)
+
+
+def test_an_outlier_in_the_training_set_stretches_min_max_but_hardly_the_quantiles():
+    clean = [0.3 * RNG.normal(size=(1000, len(mean))) + mean for mean in MEANS]
+    polluted = [np.concatenate([layer[:-1], -layer[-1:]]) for layer in clean]
+
+    def spread(span, train):
+        return LayerEnsemble([CosineKNN], span).fit(train).score(TEST).std()
+
+    assert spread("min-max", polluted) < 0.3 * spread("min-max", clean)
+    assert spread("quantile", polluted) > 0.9 * spread("quantile", clean)
+
+
+def test_layers_of_different_numbers_of_rows_are_refused():
+    with pytest.raises(InputError, match=r"the layers have \[150, 200\] rows; need one number"):
+        LayerEnsemble().fit([TRAIN[0], TRAIN[1][:150]])
+    with pytest.raises(InputError, match=r"the layers have \[20, 50\] rows; need one number"):
+        LayerEnsemble().fit(TRAIN).score([TEST[0], TEST[1], TEST[2][:20]])
+
+
+def test_another_number_of_layers_is_refused_with_both():
+    with pytest.raises(InputError, match=r"the layers have \[\] rows; .* at least one layer"):
+        LayerEnsemble().fit([])
+    with pytest.raises(InputError, match="2 layers given; the ensemble was fit on 3"):
+        LayerEnsemble().fit(TRAIN).score(TEST[:2])
+
+
+def test_an_ensemble_of_no_scorers_is_refused():
+    with pytest.raises(InputError, match="no scorers given; the ensemble needs at least one"):
+        LayerEnsemble([]).fit(TRAIN)
+
+
+def test_an_unknown_span_is_refused_with_the_nearest_name():
+    with pytest.raises(InputError, match="unknown span 'quantiles'; did you mean 'quantile'"):
+        LayerEnsemble(span="quantiles").fit(TRAIN)
