@@ -68,7 +68,7 @@ def test_float16_infinities_and_large_values_are_ranked_as_they_are():
 
 
 def test_scores_far_outside_0_to_1_are_not_squashed():
-    """torchmetrics 1.9's BinaryAUROC applies a sigmoid, which makes these all 1, and returns 0.5."""
+    """torchmetrics 1.9's BinaryAUROC applies a sigmoid, which makes all these 1: it returns 0.5."""
     scores = (30 + RNG.normal(size=200) * 0.5).astype(np.float32)
     outlier = scores + RNG.normal(size=200) * 0.5 > 30
     squashed = 1 / (1 + np.exp(-scores, dtype=np.float32))
