@@ -45,7 +45,7 @@ def neighbour_tasks(test: Tensor, bank: Tensor, missing: list[str]) -> Iterator[
 
     yield "bare matrix product, float32, in blocks", product
     yield "bare matrix product, float32, at once", lambda: unit_test @ columns
-    for name in ("k-cos", "k-cos-uncentred", "cosine-knn", "nearest-mahalanobis"):
+    for name in ("k-cos", "k-cos-literal", "cosine-knn", "nearest-mahalanobis"):
         fitted = scorers.build(name).fit(bank)
         yield f"nsa_core {name}", lambda fitted=fitted: fitted.score(test)
     rows, queries = unit_bank.numpy(), unit_test.numpy()

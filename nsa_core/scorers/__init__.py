@@ -14,7 +14,6 @@ from nsa_core.scorers.mahalanobis import Mahalanobis
 from nsa_core.scorers.nearest_mahalanobis import NearestMahalanobis
 from nsa_core.scorers.one_class_svm import OneClassSVM
 from nsa_core.scorers.scorer import Scorer
-from nsa_core.scorers.trimmed import Trimmed
 
 __all__ = [
     "KDE",
@@ -29,17 +28,18 @@ __all__ = [
     "OneClassSVM",
     "Scorer",
     "Scores",
-    "Trimmed",
     "available",
     "build",
 ]
 
 _SCORERS: dict[str, Callable[[], Scorer]] = {
     "c-cos": CCos,
+    "c-cos-raw": lambda: CCos(normalize=False),
+    "c-cos-robust": lambda: CCos(covariance="student-t"),
     "cosine-knn": CosineKNN,
     "gaussian-density": GaussianDensity,
     "k-cos": KCos,
-    "k-cos-uncentred": lambda: KCos(center=False),
+    "k-cos-literal": lambda: KCos(center=True, covariance="empirical"),
     "kde": KDE,
     "mahalanobis": Mahalanobis,
     "nearest-mahalanobis": NearestMahalanobis,

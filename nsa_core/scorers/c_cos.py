@@ -8,7 +8,7 @@ from torch import Tensor
 
 from nsa_core.scorers.features import Features, Scores, prepared, score_blocks, working_dtype
 from nsa_core.scorers.neighbours import chord_to_angle
-from nsa_core.scorers.whitening import FLOOR, Whitening
+from nsa_core.scorers.whitening import COVARIANCE, FLOOR, Whitening
 
 
 class CCos:
@@ -30,7 +30,7 @@ class CCos:
         *,
         center: bool = False,
         normalize: bool = True,
-        covariance: str = "empirical",
+        covariance: str = COVARIANCE,
         floor: float = FLOOR,
     ) -> None:
         self.center = center

@@ -1,4 +1,8 @@
-"""k-Cos: the angular Mahalanobis distance to the nearest training feature (NSA, Eq. 2)."""
+"""k-Cos: the angular Mahalanobis distance to the nearest training feature (NSA, Eq. 2).
+
+Eq. 2 to the letter is ``KCos(center=True, covariance="empirical")``, registered as
+"k-cos-literal". It is near chance on every network trained here (docs/open_questions.md).
+"""
 
 from typing import Self
 
@@ -8,7 +12,7 @@ from torch import Tensor
 
 from nsa_core.scorers.features import Features, Scores, prepared, score_blocks, working_dtype
 from nsa_core.scorers.neighbours import Neighbours, chord_to_angle
-from nsa_core.scorers.whitening import FLOOR, Whitening
+from nsa_core.scorers.whitening import COVARIANCE, FLOOR, Whitening
 
 
 class KCos:
@@ -24,9 +28,9 @@ class KCos:
     def __init__(
         self,
         *,
-        center: bool = True,
+        center: bool = False,
         normalize: bool = True,
-        covariance: str = "empirical",
+        covariance: str = COVARIANCE,
         floor: float = FLOOR,
     ) -> None:
         self.center = center

@@ -9,34 +9,39 @@ import numpy.typing as npt
 from nsa_core.errors import InputError, unknown
 from nsa_core.scorers.c_cos import CCos
 from nsa_core.scorers.features import Features, Scores
-from nsa_core.scorers.k_cos import KCos
 from nsa_core.scorers.scorer import Scorer
 
 SPANS = {"min-max": (0.0, 1.0), "quantile": (0.005, 0.995)}
+SCALES = (*SPANS, "rank")
 
 
 class LayerEnsemble:
-    """The plain sum of scores of every layer, each scaled by its training scores to [0, 1].
+    """The plain sum of scores of every layer, each scaled by its own training scores.
 
     Training scores are leave-one-out: a training feature's nearest training feature is itself, so
-    without that the scale of k-Cos would be zero. Test scores are not clipped.
+    without that the scale of k-Cos would be zero.
+
+    The paper divides by the range of training scores and leaves open which scores it adds; that is
+    ``LayerEnsemble(scorers, "min-max")``. The defaults are what was best on the networks trained
+    here (docs/open_questions.md).
 
     Args:
         scorers: makes the scorers, each fit on every layer.
-        span: "min-max" of the training scores, or "quantile" (0.5 % to 99.5 %), which a few
-            outliers in the training set cannot stretch.
+        scale: distances in units of the training scores' range: "min-max", or "quantile" (0.5 % to
+            99.5 %), which a few outliers in the training set cannot stretch; neither is clipped.
+            Or "rank", the share of training scores below, in [0, 1].
     """
 
     def __init__(
-        self, scorers: Sequence[Callable[[], Scorer]] = (KCos, CCos), span: str = "min-max"
+        self, scorers: Sequence[Callable[[], Scorer]] = (CCos,), scale: str = "quantile"
     ) -> None:
         self.scorers = scorers
-        self.span = span
+        self.scale = scale
 
     def fit(self, train_layers: Sequence[Features]) -> Self:
         """Fit on the layers' training features, each [n, d of the layer], rows in one order."""
-        if self.span not in SPANS:
-            raise unknown("span", self.span, SPANS)
+        if self.scale not in SCALES:
+            raise unknown("scale", self.scale, SCALES)
         if not self.scorers:
             raise InputError("no scorers given; the ensemble needs at least one")
         _check_rows(train_layers)
@@ -57,23 +62,36 @@ class LayerEnsemble:
                 for parts, features in zip(self.parts_, layers, strict=True)
                 for part, train_scores in parts
             ],
-            self.span,
+            self.scale,
         )
 
 
 def sum_of_scaled(
-    pairs: Sequence[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]], span: str
+    pairs: Sequence[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]], scale: str
 ) -> Scores:
     """The sum over (training scores, test scores) of the test scores on the training's scale.
 
-    A part whose training scores are all equal has no scale, and adds nothing.
+    A part whose training scores are all equal has no range, and adds nothing.
     """
     total = np.zeros(len(pairs[0][1]))
     for train_scores, test_scores in pairs:
-        low, high = np.quantile(train_scores, SPANS[span])
+        if scale == "rank":
+            total += _rank(train_scores, test_scores)
+            continue
+        low, high = np.quantile(train_scores, SPANS[scale])
         if high > low:
             total += (test_scores - low) / (high - low)
     return total
+
+
+def _rank(
+    train_scores: npt.NDArray[np.float64], test_scores: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """The share of training scores below each test score, equal ones counted half."""
+    ordered = np.sort(train_scores)
+    below = np.searchsorted(ordered, test_scores, side="left")
+    up_to = np.searchsorted(ordered, test_scores, side="right")
+    return (below + up_to) / (2 * len(ordered))
 
 
 def _check_rows(layers: Sequence[Features]) -> None:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from nsa_core.scorers.features import Features, Scores, prepared, score_blocks, working_dtype
-from nsa_core.scorers.whitening import FLOOR, Whitening
+from nsa_core.scorers.whitening import COVARIANCE, FLOOR, Whitening
 
 
 class Mahalanobis:
@@ -18,7 +18,7 @@ class Mahalanobis:
     """
 
     def __init__(
-        self, *, normalize: bool = True, covariance: str = "empirical", floor: float = FLOOR
+        self, *, normalize: bool = True, covariance: str = COVARIANCE, floor: float = FLOOR
     ) -> None:
         self.normalize = normalize
         self.covariance = covariance

@@ -7,8 +7,11 @@ from torch import Tensor
 
 from nsa_core.errors import InputError, unknown
 
-COVARIANCES = ("empirical", "ledoit-wolf", "pinv")
+COVARIANCES = ("empirical", "ledoit-wolf", "pinv", "student-t")
+COVARIANCE = "ledoit-wolf"  # the best of them on clean data (docs/open_questions.md)
 FLOOR = 1e-6  # of the largest eigenvalue; dead ReLU channels have a variance of exactly zero
+_FREEDOM = 1.0  # degrees of freedom of the Student-t fit: the heaviest tail in common use
+_ROUNDS = 15  # of re-weighting, after which its shape hardly moves
 _SMALLEST = torch.finfo(torch.float64).tiny
 _ROUNDING = 16 * torch.finfo(torch.float64).eps  # of the mean of equal rows, relative
 
@@ -27,14 +30,16 @@ class Whitening:
 
     @classmethod
     def fit(
-        cls, features: Tensor, covariance: str = "empirical", floor: float = FLOOR
+        cls, features: Tensor, covariance: str = COVARIANCE, floor: float = FLOOR
     ) -> "Whitening":
         """Learn from float64 features [n, d].
 
         Args:
             covariance: "empirical", eigenvalues below ``floor`` times the largest raised to it;
                 "ledoit-wolf", shrunk towards a multiple of the identity (Ledoit & Wolf 2004);
-                "pinv", directions without variance dropped (SSD).
+                "pinv", directions without variance dropped (SSD); "student-t", the maximum
+                likelihood of a multivariate t (1 degree of freedom), in which rows far from the
+                others hardly count (Kent & Tyler 1991), floored like the empirical one.
             floor: in [0, 1); what makes sense of fewer samples than dimensions.
 
         Raises:
@@ -44,8 +49,28 @@ class Whitening:
             raise unknown("covariance", covariance, COVARIANCES)
         if not 0 <= floor < 1:
             raise InputError(f"floor is {floor}; need a number in [0, 1)")
-        mean = features.mean(dim=0)
-        centred = features - mean
+        if covariance == "student-t":
+            return cls._fit_student_t(features, floor)
+        return cls._fit_weighted(features, torch.ones_like(features[:, :1]), covariance, floor)
+
+    @classmethod
+    def _fit_student_t(cls, features: Tensor, floor: float) -> "Whitening":
+        """Each round weighs rows by (1 + d) / (1 + m), m their squared Mahalanobis distance."""
+        dim = features.shape[1]
+        weights = torch.ones_like(features[:, :1])
+        for _ in range(_ROUNDS):
+            fitted = cls._fit_weighted(features, weights, "empirical", floor)
+            distances = ((features - fitted.mean) @ fitted.matrix).square().sum(dim=1, keepdim=True)
+            weights = (_FREEDOM + dim) / (_FREEDOM + distances)
+        return cls._fit_weighted(features, weights, "empirical", floor)
+
+    @classmethod
+    def _fit_weighted(
+        cls, features: Tensor, weights: Tensor, covariance: str, floor: float
+    ) -> "Whitening":
+        """Mean and covariance of rows with weights [n, 1]."""
+        mean = (weights * features).sum(dim=0) / weights.sum()
+        centred = weights.sqrt() * (features - mean)
         values, vectors = _spectrum(centred, _ROUNDING * mean.norm())
         identity = torch.eye(len(mean), dtype=features.dtype, device=features.device)
         if len(values) == 0:  # all rows are equal: nothing to divide by

@@ -18,11 +18,12 @@ from nsa_core.training.embedding import embed
 from nsa_core.training.signals import SPACES, Signals, measure_signals
 
 ENSEMBLES = {
-    "c-cos": ("c-cos",),
-    "k-cos": ("k-cos",),
-    "k-cos-c-cos": ("k-cos", "c-cos"),
+    "c-cos": (("c-cos",), "quantile"),
+    "c-cos-robust": (("c-cos-robust",), "quantile"),
+    "k-cos": (("k-cos",), "quantile"),
+    "k-cos-literal-c-cos": (("k-cos-literal", "c-cos"), "min-max"),
 }
-"""Scores of the layer "ensemble": the scorers that each encoder layer adds to the sum."""
+"""Scores of the layer "ensemble": what each encoder layer adds to the sum, and on which scale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +133,12 @@ def score_layers(
         for name in scorers.available():
             scorer = scorers.build(name).fit(train[layer])
             scores[layer, name] = scorer.score(test[layer])
-            if layer in ENCODER_LAYERS and any(name in parts for parts in ENSEMBLES.values()):
+            if layer in ENCODER_LAYERS and any(name in parts for parts, _ in ENSEMBLES.values()):
                 scaled[layer, name] = scorer.leave_one_out(), scores[layer, name]
     if set(ENCODER_LAYERS) <= set(layers):
-        for name, parts in ENSEMBLES.items():
+        for name, (parts, scale) in ENSEMBLES.items():
             pairs = [scaled[layer, part] for layer in ENCODER_LAYERS for part in parts]
-            scores["ensemble", name] = sum_of_scaled(pairs, "min-max")
+            scores["ensemble", name] = sum_of_scaled(pairs, scale)
     return scores
 
 

@@ -64,8 +64,9 @@ def test_open_questions_scores_the_checkpoints_of_a_store(tmp_path):
     run("open_questions.py", str(store.root), "--output", str(output))
     text = output.read_text()
     assert "digits both p=0: 1" in text
-    for question in ("Centred or not", "Covariance", "Ensemble", "Robust fit", "Neighbours"):
+    for question in ("Centred or not", "Covariance", "Ensemble", "Maps", "Neighbours"):
         assert f"## {question}" in text
     recorded = next(row["auroc"] for row in record.scores().to_pylist() if row["scorer"] == "c-cos")
-    row = next(line for line in text.splitlines() if "c-cos un-centred of unit" in line)
+    covariances = text[text.index("## Covariance: c-cos") :]
+    row = next(line for line in covariances.splitlines() if "| ledoit-wolf" in line)
     assert f"{100 * recorded:.2f}" in row

@@ -22,7 +22,11 @@ def test_every_score_of_every_layer_is_in_the_table_and_the_store(tmp_path, caps
     scores = open_store(tmp_path / "store").scores().to_pylist()
     found = {(row["layer"], row["scorer"]) for row in scores}
     assert {(layer, name) for layer in LAYERS for name in scorers.available()} <= found
-    assert {("ensemble", "k-cos-c-cos"), ("ensemble", "c-cos"), ("ensemble", "k-cos")} <= found
+    assert {
+        ("ensemble", "k-cos-literal-c-cos"),
+        ("ensemble", "c-cos"),
+        ("ensemble", "k-cos"),
+    } <= found
     assert all(0 <= row[kind] <= 1 for row in scores for kind in ("auroc", "auprc", "fpr95"))
     (value,) = (
         row["auroc"]

@@ -1,10 +1,15 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
 from sklearn.covariance import ledoit_wolf
 from sklearn.metrics import roc_auc_score
 
-from nsa_core.scorers import CCos, Mahalanobis
+from nsa_core import scorers
+
+CCos = partial(scorers.CCos, covariance="empirical")
+Mahalanobis = partial(scorers.Mahalanobis, covariance="empirical")
 
 RNG = np.random.default_rng(0)
 MIX = RNG.normal(size=(6, 6))

@@ -1,10 +1,15 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.stats import multivariate_normal, spearmanr
 from sklearn.mixture import GaussianMixture
 
+from nsa_core import scorers
 from nsa_core.errors import InputError
-from nsa_core.scorers import GaussianDensity, Mahalanobis
+from nsa_core.scorers import GaussianDensity
+
+Mahalanobis = partial(scorers.Mahalanobis, covariance="empirical")
 
 RNG = np.random.default_rng(0)
 MIX = RNG.normal(size=(6, 6))

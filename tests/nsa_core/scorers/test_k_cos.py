@@ -1,8 +1,12 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from sklearn.covariance import ledoit_wolf
 
-from nsa_core.scorers import KCos
+from nsa_core import scorers
+
+KCos = partial(scorers.KCos, center=True, covariance="empirical")  # Eq. 2 to the letter
 
 RNG = np.random.default_rng(0)
 MIX = RNG.normal(size=(6, 6))
@@ -40,9 +44,18 @@ def test_scores_equal_equation_2_pair_by_pair(center, normalize):
     np.testing.assert_allclose(scorer.score(TEST), expected, rtol=1e-5)
 
 
-def test_centring_and_scaling_are_the_default():
+def test_eq_2_to_the_letter_is_registered():
     expected = slow(TRAIN, TEST, center=True, normalize=True)
-    np.testing.assert_allclose(KCos().fit(TRAIN).score(TEST), expected, rtol=1e-5)
+    ours = scorers.build("k-cos-literal").fit(TRAIN).score(TEST)
+    np.testing.assert_allclose(ours, expected, rtol=1e-5)
+
+
+def test_uncentred_shrunk_and_scaled_is_the_default():
+    unit = TRAIN / np.linalg.norm(TRAIN, axis=1, keepdims=True)
+    shrunk = ledoit_wolf(unit)[0]
+    expected = slow(TRAIN, TEST, center=False, normalize=True, covariance=shrunk)
+    for scorer in (scorers.KCos(), scorers.build("k-cos")):
+        np.testing.assert_allclose(scorer.fit(TRAIN).score(TEST), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("center", [True, False])

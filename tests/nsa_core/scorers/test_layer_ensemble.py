@@ -41,26 +41,44 @@ def slow(train_layers, test_layers):
 
 
 def test_scores_are_the_sum_over_layers_and_scorers_of_leave_one_out_min_max():
-    ensemble = LayerEnsemble([CosineKNN, partial(Mahalanobis, normalize=False)]).fit(TRAIN)
+    mahalanobis = partial(Mahalanobis, normalize=False, covariance="empirical")
+    ensemble = LayerEnsemble([CosineKNN, mahalanobis], "min-max").fit(TRAIN)
     np.testing.assert_allclose(ensemble.score(TEST), slow(TRAIN, TEST), rtol=1e-6)
 
 
+def test_the_default_is_c_cos_of_every_layer_on_quantiles():
+    ours = LayerEnsemble().fit(TRAIN).score(TEST)
+    np.testing.assert_array_equal(ours, LayerEnsemble([CCos], "quantile").fit(TRAIN).score(TEST))
+
+
+def test_ranks_are_shares_of_training_scores_below():
+    expected = np.zeros(50)
+    for train, test in zip(TRAIN, TEST, strict=True):
+        scorer = CCos().fit(train)
+        left_out = scorer.leave_one_out()
+        for row, score in enumerate(scorer.score(test)):
+            expected[row] += np.mean(left_out < score) + np.mean(left_out == score) / 2
+    ours = LayerEnsemble(scale="rank").fit(TRAIN).score(TEST)
+    np.testing.assert_allclose(ours, expected, rtol=1e-12)
+    assert 0 <= expected.min() <= expected.max() <= len(TRAIN)
+
+
 @pytest.mark.parametrize(("span", "cut"), [("min-max", 0), ("quantile", 0.005)])
-def test_the_default_is_k_cos_and_c_cos_of_every_layer(span, cut):
+def test_k_cos_and_c_cos_of_every_layer_on_the_range_of_training_scores(span, cut):
     expected = np.zeros(50)
     for train, test in zip(TRAIN, TEST, strict=True):
         for scorer in (KCos(), CCos()):
             left_out = scorer.fit(train).leave_one_out()
             low, high = np.quantile(left_out, [cut, 1 - cut])
             expected += (scorer.score(test) - low) / (high - low)
-    ours = LayerEnsemble(span=span).fit(TRAIN).score(TEST)
+    ours = LayerEnsemble([KCos, CCos], span).fit(TRAIN).score(TEST)
     np.testing.assert_allclose(ours, expected, rtol=1e-12)
 
 
 def test_without_leaving_out_there_would_be_no_scale():
     """METHODS, section 3.9: a training row's nearest training row is itself."""
     assert KCos().fit(TRAIN[0]).score(TRAIN[0]).max() < 1e-12
-    assert LayerEnsemble([KCos]).fit(TRAIN).score(TEST).max() < 20
+    assert LayerEnsemble([KCos], "min-max").fit(TRAIN).score(TEST).max() < 20
 
 
 def test_layers_weigh_alike_whatever_their_scale():
@@ -80,7 +98,7 @@ def test_the_order_of_layers_does_not_matter_and_tensors_are_as_good_as_arrays()
 
 def test_scores_beyond_the_training_scores_are_not_clipped():
     far = [np.concatenate([-mean[None], mean[None]]) for mean in MEANS]
-    outlier, centre = LayerEnsemble([CCos]).fit(TRAIN).score(far)
+    outlier, centre = LayerEnsemble([CCos], "min-max").fit(TRAIN).score(far)
     assert outlier > 3 * 1.5
     assert centre < 0
 
@@ -89,6 +107,7 @@ def test_parts_are_put_on_the_scale_of_their_training_scores():
     train, test = np.array([2.0, 4, 3]), np.array([1.0, 2, 3, 4, 6])
     expected = [-0.5, 0, 0.5, 1, 2]
     assert sum_of_scaled([(train, test)], "min-max").tolist() == expected
+    assert sum_of_scaled([(train, test)], "rank").tolist() == [0, 0.5 / 3, 0.5, 2.5 / 3, 1]
     assert sum_of_scaled([(train, test)] * 3, "min-max").tolist() == [3 * x for x in expected]
 
 
@@ -103,8 +122,12 @@ def test_a_part_whose_training_scores_are_equal_adds_nothing():
 
 def test_a_collapsed_layer_adds_nothing():
     collapsed = [np.ones((rows, 5)) for rows in (200, 50)]
-    plain = LayerEnsemble([CosineKNN]).fit(TRAIN).score(TEST)
-    ours = LayerEnsemble([CosineKNN]).fit([*TRAIN, collapsed[0]]).score([*TEST, collapsed[1]])
+    plain = LayerEnsemble([CosineKNN], "min-max").fit(TRAIN).score(TEST)
+    ours = (
+        LayerEnsemble([CosineKNN], "min-max")
+        .fit([*TRAIN, collapsed[0]])
+        .score([*TEST, collapsed[1]])
+    )
     np.testing.assert_array_equal(ours, plain)
 
 
@@ -138,6 +161,6 @@ def test_an_ensemble_of_no_scorers_is_refused():
         LayerEnsemble([]).fit(TRAIN)
 
 
-def test_an_unknown_span_is_refused_with_the_nearest_name():
-    with pytest.raises(InputError, match="unknown span 'quantiles'; did you mean 'quantile'"):
-        LayerEnsemble(span="quantiles").fit(TRAIN)
+def test_an_unknown_scale_is_refused_with_the_nearest_name():
+    with pytest.raises(InputError, match="unknown scale 'quantiles'; did you mean 'quantile'"):
+        LayerEnsemble(scale="quantiles").fit(TRAIN)

@@ -1,8 +1,12 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from sklearn.covariance import LedoitWolf
 
-from nsa_core.scorers import Mahalanobis
+from nsa_core import scorers
+
+Mahalanobis = partial(scorers.Mahalanobis, covariance="empirical")
 
 RNG = np.random.default_rng(0)
 MIX = RNG.normal(size=(6, 6))

@@ -1,9 +1,14 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 from sklearn.covariance import ledoit_wolf
 
-from nsa_core.scorers import Mahalanobis, NearestMahalanobis
+from nsa_core import scorers
+
+Mahalanobis = partial(scorers.Mahalanobis, covariance="empirical")
+NearestMahalanobis = partial(scorers.NearestMahalanobis, covariance="empirical")
 
 RNG = np.random.default_rng(0)
 MIX = RNG.normal(size=(6, 6))

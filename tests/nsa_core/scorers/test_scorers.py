@@ -18,7 +18,6 @@ from nsa_core.scorers import (
     Mahalanobis,
     NearestMahalanobis,
     OneClassSVM,
-    Trimmed,
 )
 
 RNG = np.random.default_rng(0)
@@ -29,31 +28,31 @@ TEST = RNG.normal(size=(25, DIM)) * 0.4 + MEAN
 
 SCORERS = {name: partial(scorers.build, name) for name in scorers.available()} | {
     "c-cos centred": partial(CCos, center=True),
-    "c-cos ledoit-wolf": partial(CCos, covariance="ledoit-wolf"),
+    "c-cos empirical": partial(CCos, covariance="empirical"),
     "c-cos pinv": partial(CCos, covariance="pinv"),
     "c-cos raw": partial(CCos, normalize=False),
     "cosine 3-nn": partial(CosineKNN, 3),
     "gaussian-density raw": partial(GaussianDensity, normalize=False),
-    "k-cos floor": partial(KCos, floor=0.01),
-    "k-cos ledoit-wolf": partial(KCos, covariance="ledoit-wolf"),
-    "k-cos pinv uncentred": partial(KCos, covariance="pinv", center=False),
+    "k-cos floor": partial(KCos, covariance="empirical", floor=0.01),
+    "k-cos empirical": partial(KCos, covariance="empirical"),
+    "k-cos pinv": partial(KCos, covariance="pinv"),
+    "k-cos student-t": partial(KCos, covariance="student-t"),
     "k-cos raw": partial(KCos, normalize=False),
     "kde sharp": partial(KDE, 100),
-    "mahalanobis ledoit-wolf": partial(Mahalanobis, covariance="ledoit-wolf"),
+    "mahalanobis empirical": partial(Mahalanobis, covariance="empirical"),
     "mahalanobis pinv": partial(Mahalanobis, covariance="pinv"),
     "mahalanobis raw": partial(Mahalanobis, normalize=False),
     "nearest-mahalanobis pinv raw": partial(NearestMahalanobis, covariance="pinv", normalize=False),
     "oc-svm tight": partial(OneClassSVM, 0.1, 5),
-    "trimmed k-cos": partial(Trimmed, KCos),
-    "trimmed mahalanobis": partial(Trimmed, partial(Mahalanobis, normalize=False), 0.75),
-    "trimmed kde": partial(Trimmed, KDE, 0.75),
 }
-RAW = {"trimmed mahalanobis"} | {n for n in SCORERS if n.endswith("raw")}
+RAW = {n for n in SCORERS if n.endswith("raw")}
 SIGNED = {n for n in SCORERS if "oc-svm" in n or "gaussian" in n}  # minus a kernel, log-densities
 # To these a copy is a row like any other; Ledoit and Wolf shrink less for a larger n.
-COUNTING = {"cosine 3-nn", "trimmed kde"} | {n for n in SCORERS if n.endswith("ledoit-wolf")}
+SHRUNK = {"c-cos", "c-cos-raw", "c-cos centred", "c-cos raw", "k-cos", "k-cos raw", "mahalanobis"}
+SHRUNK |= {"mahalanobis raw", "nearest-mahalanobis"}
+COUNTING = {"cosine 3-nn"} | SHRUNK
 TELLING = [n for n in SCORERS if n != "c-cos centred"]  # its direction is mostly noise
-NEIGHBOURS = ["cosine-knn", "k-cos", "k-cos-uncentred", "nearest-mahalanobis"]
+NEIGHBOURS = ["cosine-knn", "k-cos", "k-cos-literal", "nearest-mahalanobis"]
 
 
 @pytest.fixture(params=SCORERS)
@@ -242,11 +241,10 @@ def test_what_is_no_matrix_of_features_is_refused(scores, shape):
 def test_leave_one_out_is_one_finite_float64_for_each_training_row(make):
     scorer = make().fit(TRAIN)
     values = scorer.leave_one_out()
-    rows = len(scorer.kept_) if isinstance(scorer, Trimmed) else len(TRAIN)
-    assert values.shape == (rows,)
+    assert values.shape == (len(TRAIN),)
     assert values.dtype == np.float64
     assert np.isfinite(values).all()
-    assert len(np.unique(values)) > 0.6 * rows  # two rows may be each other's nearest
+    assert len(np.unique(values)) > 0.6 * len(TRAIN)  # two rows may be each other's nearest
 
 
 @pytest.mark.parametrize(
@@ -262,7 +260,7 @@ def test_leave_one_out_searches_again_without_the_row(make, name):
     scorer = make().fit(TRAIN)
     rows = unit(TRAIN)
     if name != "cosine-knn":  # whitened as fit on all rows
-        origin = 0 if name == "k-cos-uncentred" else rows.mean(axis=0)
+        origin = 0 if name == "k-cos" else rows.mean(axis=0)
         rows = (rows - origin) @ scorer.whitening_.matrix.numpy()
     if name != "nearest-mahalanobis":
         rows = unit(rows)
@@ -273,7 +271,7 @@ def test_leave_one_out_searches_again_without_the_row(make, name):
     assert scorer.score(TRAIN).max() < 1e-12
 
 
-@pytest.mark.parametrize("name", NEIGHBOURS)
+@pytest.mark.parametrize("name", [n for n in NEIGHBOURS if n not in SHRUNK] + ["k-cos empirical"])
 @pytest.mark.parametrize("length", [1, 3.3])
 def test_leave_one_out_looks_past_duplicates(make, length):
     """Copies of another length are equal after scaling, but for the last bit."""

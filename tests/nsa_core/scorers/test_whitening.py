@@ -11,8 +11,8 @@ RNG = np.random.default_rng(0)
 FEATURES = RNG.normal(size=(50, 6)) @ RNG.normal(size=(6, 6)) + 3
 
 
-def fit(features, *options, **named):
-    return Whitening.fit(torch.from_numpy(features), *options, **named)
+def fit(features, covariance="empirical", **named):
+    return Whitening.fit(torch.from_numpy(features), covariance, **named)
 
 
 def covariance(features):
@@ -129,3 +129,52 @@ def test_an_unknown_covariance_is_refused_with_the_nearest_name():
 def test_a_floor_out_of_range_is_refused(floor):
     with pytest.raises(InputError, match=rf"floor is {floor}; need a number in \[0, 1\)"):
         fit(FEATURES, floor=floor)
+
+
+def student_t(features):
+    """The maximum-likelihood t with 1 degree of freedom: weights, mean and scatter until still."""
+    count, dim = features.shape
+    mean, scatter = features.mean(axis=0), np.cov(features.T, bias=True)
+    for _ in range(500):
+        offsets = features - mean
+        distances = np.array([x @ np.linalg.solve(scatter, x) for x in offsets])
+        weights = (1 + dim) / (1 + distances)
+        mean = sum(w * x for w, x in zip(weights, features, strict=True)) / weights.sum()
+        offsets = features - mean
+        scatter = sum(w * np.outer(x, x) for w, x in zip(weights, offsets, strict=True)) / count
+    return mean, scatter
+
+
+def test_the_student_t_fit_solves_its_likelihood_equations():
+    features = RNG.standard_t(2, size=(300, 5)) @ RNG.normal(size=(5, 5)) + 3
+    mean, scatter = student_t(features)
+    fitted = fit(features, "student-t")
+    np.testing.assert_allclose(fitted.mean.numpy(), mean, atol=1e-3 * np.sqrt(np.trace(scatter)))
+    product = fitted.matrix.numpy() @ fitted.matrix.numpy() @ scatter
+    shape = product / (np.trace(product) / 5)  # the scale converges last, and no score sees it
+    np.testing.assert_allclose(shape, np.eye(5), atol=0.03)
+
+
+def test_a_tenth_of_outliers_moves_the_student_t_fit_little_and_the_empirical_one_far():
+    clean = RNG.normal(size=(450, 5)) @ RNG.normal(size=(5, 5))
+    polluted = np.concatenate([clean, RNG.normal(size=(50, 5)) + 40])
+
+    def moved(covariance):
+        before, after = (fit(x, covariance).matrix.numpy() for x in (clean, polluted))
+        before, after = (m / np.linalg.norm(m) for m in (before, after))
+        return np.linalg.norm(after - before)
+
+    assert moved("student-t") < 0.2
+    assert moved("empirical") > 3 * moved("student-t")
+
+
+@pytest.mark.parametrize("shape", [(40, 8), (8, 40), (1, 5)], ids=str)
+def test_the_student_t_fit_is_finite_with_few_samples_or_dead_dimensions(shape):
+    features = RNG.normal(size=shape)
+    features[:, 2] = 1.5
+    assert fit(features, "student-t").matrix.isfinite().all()
+
+
+def test_the_default_is_ledoit_wolf():
+    default = Whitening.fit(torch.from_numpy(FEATURES))
+    assert torch.equal(default.matrix, fit(FEATURES, "ledoit-wolf").matrix)

@@ -1,5 +1,6 @@
 import dataclasses
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -209,9 +210,16 @@ def test_ensembles_are_sums_over_the_layers_on_their_training_scale(split, undis
         [embed(method, x, CPU)[layer] for layer in ENCODER_LAYERS]
         for x in (split.train_images, split.test_images)
     )
-    parts = {"k-cos": [KCos], "c-cos": [CCos], "k-cos-c-cos": [KCos, CCos]}
-    for name, scorers in parts.items():
-        expected = LayerEnsemble(scorers).fit(train_features).score(test)
+    literal = partial(KCos, center=True, covariance="empirical")
+    ensembles = {
+        "k-cos": LayerEnsemble([KCos]),
+        "c-cos": LayerEnsemble(),
+        "c-cos-robust": LayerEnsemble([partial(CCos, covariance="student-t")]),
+        "k-cos-literal-c-cos": LayerEnsemble([literal, CCos], "min-max"),
+    }
+    assert set(ensembles) == set(ENSEMBLES)
+    for name, ensemble in ensembles.items():
+        expected = ensemble.fit(train_features).score(test)
         np.testing.assert_allclose(whole[-1].test.scores["ensemble", name], expected, rtol=1e-12)
 
 
@@ -320,18 +328,18 @@ def test_initial_weights_follow_the_seed_alone():
     assert not torch.equal(first[name], other[name])
 
 
-def test_thirty_epochs_on_real_digits_tell_outliers_better_than_no_training(digits):
-    """SimSiam with both norms, digit 0: mean c-Cos AUROC over three seeds .968 -> .984.
+def test_sixty_epochs_on_real_digits_tell_outliers_better_than_no_training(digits):
+    """SimCLR with f-norm, digit 8: mean c-Cos AUROC over three seeds .903 -> .947.
 
-    Measured: .964 -> .981, .983 -> .979, .957 -> .992. One seed may fall, the mean does not.
+    Measured: .908 -> .960, .832 -> .913, .970 -> .969. One seed may fall, the mean does not.
+    An untrained network is a strong baseline on digits: class 0 has .99 before any training.
     """
-    clean = one_class_split(*digits, 0)
+    clean = one_class_split(*digits, 8)
     before, after = [], []
     for seed in range(3):
         config = tiny(
-            seed=seed, width=8, batch_size=64, budget=30, evaluations=1, pollution=0.0,
-            channels_last=True,
-            method_options={"projector_dim": 128, "predictor_dim": 64},
+            "simclr", seed=seed, width=8, budget=60, evaluations=1, pollution=0.0,
+            channels_last=True, learning_rate=3e-3, layers=("embedding",), method_options={},
         )  # fmt: skip
         untrained = build_method(config)
         features = [
@@ -341,5 +349,5 @@ def test_thirty_epochs_on_real_digits_tell_outliers_better_than_no_training(digi
         before.append(auroc(scores, clean.test_is_outlier))
         (evaluation,) = train(config, clean)
         after.append(evaluation.test.auroc["embedding", "c-cos"])
-    assert np.mean(after) > np.mean(before) + 0.005
-    assert np.mean(after) > 0.97
+    assert np.mean(after) > np.mean(before) + 0.02
+    assert np.mean(after) > 0.92
