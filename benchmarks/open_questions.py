@@ -184,7 +184,7 @@ def main() -> int:
         "AUROC in %, mean over the networks of an arm; the last column is the mean difference to "
         "the first row over all networks, with its standard error. Networks: "
         + "; ".join(f"{arm}: {count}" for arm, count in counts.items())
-        + f".\n\nCommand: `python benchmarks/open_questions.py {' '.join(options.stores)}`. "
+        + f".\n\nCommand: `python benchmarks/open_questions.py {' '.join(sys.argv[1:])}`. "
         f"{machine['CPU']}; torch {machine['torch']}; {machine['date']}."
     )
     Path(options.output).write_text(report(found, note))
