@@ -43,7 +43,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, metavar="N")
     parser.add_argument("--train", type=int, default=5_000, metavar="N", help="training images")
     parser.add_argument("--test", type=int, default=10_000, metavar="N", help="test images")
-    parser.add_argument("--labelled", type=int, default=10_000, metavar="N", help="for probes")
+    parser.add_argument("--labelled", type=int, default=5_000, metavar="N", help="for probes")
     parser.add_argument("--width", type=int, default=64, metavar="N")
     parser.add_argument("--batch", type=int, default=512, metavar="N")
     parser.add_argument("--output", default=str(OUTPUT), metavar="FILE")

@@ -79,11 +79,10 @@ def _grid(study: Study, options: argparse.Namespace) -> Grid:
     for unit in ("epochs", "steps"):
         if getattr(options, unit) is not None:
             overrides |= {"budget": getattr(options, unit), "budget_unit": unit}
-    if "precision" not in overrides:
-        # chosen here, once for all workers, so that numbers do not depend on who trains them
-        on_gpu = options.gpus_per_trial > 0 and options.device != "cpu"
-        hardware = "cuda" if on_gpu and torch.cuda.is_available() else "cpu"
-        overrides["precision"] = best_precision(torch.device(hardware))
+    # chosen here, once for all workers, so that numbers do not depend on who trains them
+    on_gpu = options.gpus_per_trial > 0 and options.device != "cpu"
+    hardware = "cuda" if on_gpu and torch.cuda.is_available() else "cpu"
+    defaults = {"precision": best_precision(torch.device(hardware))}
     if options.seeds is not None and options.seeds < 1:
         raise InputError(f"--seeds is {options.seeds}; need at least 1")
     if options.retries < 0:
@@ -97,6 +96,7 @@ def _grid(study: Study, options: argparse.Namespace) -> Grid:
         classes=options.classes.split(",") if options.classes else (),
         seeds=options.seeds,
         overrides=overrides,
+        defaults=defaults,
     )
 
 

@@ -59,7 +59,7 @@ STUDY = Study(
                     (method, norm, 500 if method == "simclr" else 5000) for method, norm in ARMS
                 )
             },
-            base={"evaluations": 30, "probe_images": 10_000},
+            base={"evaluations": 30, "probe_images": 5_000},
         ),
     },
 )

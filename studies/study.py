@@ -84,8 +84,11 @@ def build_grid(
     classes: Sequence[str] = (),
     seeds: int | None = None,
     overrides: Mapping[str, Any] | None = None,
+    defaults: Mapping[str, Any] | None = None,
 ) -> Grid:
     """Every trial of a preset, with what the user changed.
+
+    ``defaults`` are for fields that both leave open.
 
     Raises:
         InputError: an unknown preset, data set, class, axis or option, or an impossible value.
@@ -105,7 +108,7 @@ def build_grid(
                 f"{key!r} is an axis of {study.name} ({', '.join(values)}); "
                 "it cannot be set to one value"
             )
-    base = {**preset.base, **(overrides or {})}
+    base = {**(defaults or {}), **preset.base, **(overrides or {})}
     configs = tuple(
         TrialConfig.from_dict(
             {**base, **cell} | {"dataset": name, "normal_class": index, "seed": seed}
