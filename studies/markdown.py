@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 def markdown_table(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
     """The first column to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(header, *body, strict=True)]
+    widths = [max(3, *map(len, column)) for column in zip(header, *body, strict=True)]
 
     def line(cells: Sequence[str]) -> str:
         first, *rest = (

@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from nsa_core.errors import InputError
 from nsa_core.metrics.auroc import checked
 
 
@@ -19,8 +20,10 @@ def auprc(scores: npt.ArrayLike, is_outlier: npt.ArrayLike) -> float:
 def fpr_at_recall(scores: npt.ArrayLike, is_outlier: npt.ArrayLike, recall: float = 0.95) -> float:
     """Share of normals flagged at the highest threshold that flags ``recall`` of the outliers.
 
-    In [0, 1]; inputs and errors as for ``auroc``.
+    In [0, 1]; ``recall`` in (0, 1]; inputs and errors as for ``auroc``.
     """
+    if not 0 < recall <= 1:
+        raise InputError(f"recall is {recall}; need a share in (0, 1]")
     hits, taken = _cumulative(scores, is_outlier)
     first = int(np.searchsorted(hits, np.ceil(recall * hits[-1] - 1e-9)))
     return float((taken[first] - hits[first]) / (taken[-1] - hits[-1]))

@@ -70,9 +70,9 @@ def test_curves_are_means_over_the_trials_of_an_arm():
     text = CurveReport(("method", "norm"), "c-cos").tables(results(GRID))
     lines = {line.split("|")[1].strip(): line for line in text.splitlines() if "simsiam" in line}
     first = text[: text.index("kappa")]
-    assert re.search(r"\| arm +\| n \| +1 \| +8 \|", first)
-    assert re.search(r"\| simsiam none \| 4 \| +0.55 \| +0.75 \|", first)
-    assert re.search(r"\| simsiam both \| 4 \| 0.675 \| 0.875 \|", first)
+    assert re.search(r"\| arm +\| +n \| +1 \| +8 \|", first)
+    assert re.search(r"\| simsiam none \| +4 \| +0.55 \| +0.75 \|", first)
+    assert re.search(r"\| simsiam both \| +4 \| 0.675 \| 0.875 \|", first)
     assert len(lines) == 2
     assert "linear probe" not in text  # nobody measured it
 

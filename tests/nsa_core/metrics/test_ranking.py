@@ -70,3 +70,9 @@ def test_bad_input_is_refused_as_for_auroc(metric):
         metric([0, 1], [0, 0])
     with pytest.raises(InputError, match="is_outlier holds 2"):
         metric([0, 1], [0, 2])
+
+
+@pytest.mark.parametrize("recall", [0, -1, 1.5, float("nan")])
+def test_a_recall_that_is_no_share_is_refused(recall):
+    with pytest.raises(InputError, match=rf"recall is {recall}; need a share in \(0, 1\]"):
+        fpr_at_recall([0.1, 0.9], [False, True], recall)
