@@ -2,7 +2,7 @@
 
 import gc
 import random
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
@@ -44,13 +44,13 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
     def cleanup(self) -> None:
         """Let go of the trial's lock, its model and its memory."""
         self._evaluations.close()
-        self._evaluations = iter(())  # type: ignore[assignment]
+        self._evaluations = _nothing()
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
 
-    def _start(self, config: dict[str, Any]) -> Iterator[Evaluation]:
+    def _start(self, config: dict[str, Any]) -> Generator[Evaluation, None, None]:
         torch.set_num_threads(config["cpus"])  # Ray sets OMP_NUM_THREADS to 1
         for seed in (random.seed, np.random.seed, torch.manual_seed):
             seed(0)  # nothing of ours draws from these; what others do starts equal
@@ -60,8 +60,13 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         except InputError as error:
             with record.claim():
                 record.end("failed", str(error))
-            return iter(())
+            return _nothing()
         return run_trial(record, config["data_root"], device)
+
+
+def _nothing() -> Generator[Evaluation, None, None]:
+    """No evaluation; unlike an empty iterator it can be closed, as a trial's can."""
+    yield from ()
 
 
 def _device(config: dict[str, Any]) -> torch.device:

@@ -3,7 +3,7 @@
 import platform
 import resource
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import asdict
 from typing import Any
 
@@ -28,7 +28,7 @@ from tracking import ENDED, TrialRecord
 
 def run_trial(
     record: TrialRecord, data_root: str | None, device: torch.device
-) -> Iterator[Evaluation]:
+) -> Generator[Evaluation, None, None]:
     """Train what the record says, from its checkpoint if there is one, and record every epoch.
 
     The record ends as finished, collapsed, diverged or (bad input) failed; a trial that has ended

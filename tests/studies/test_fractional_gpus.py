@@ -37,7 +37,8 @@ def test_shares_are_planned_and_the_numbers_stay(undisturbed, tmp_path):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
 def test_a_gpu_that_torch_cannot_see_is_an_error_not_a_slow_cpu(tmp_path):
-    done = run_on_fake_gpus(tmp_path / "store", "--retries", "0")
+    one_worker = ("--concurrency", "1")  # which must live through trials that cannot start
+    done = run_on_fake_gpus(tmp_path / "store", "--retries", "0", *one_worker)
     assert done.returncode == 1
     states = [
         json.loads(path.read_text())
