@@ -122,7 +122,7 @@ def evaluation_parts(
 
     tasks: list[tuple[str, Callable[[], object]]] = [
         *((f"embed {name} images", embedding(name)) for name in counts),
-        ("signals", lambda: measure_signals(method, config, images["train"],
+        ("signals", lambda: measure_signals(method, config, images["train"], None,
                                             features["train"], 0.0, 100)),
         ("scores", lambda: score_layers(features["train"], features["test"], config.layers)),
         ("probes", probes),

@@ -7,7 +7,7 @@ from typing import Any
 
 from nsa_core import methods
 from nsa_core.augment import Augmentation
-from nsa_core.data import MAX_POLLUTION
+from nsa_core.data import MAX_HELD_OUT, MAX_POLLUTION
 from nsa_core.errors import InputError, real, unknown, whole
 from nsa_core.models import BLOCKS, STEMS, NormVariant
 
@@ -34,6 +34,9 @@ class TrialConfig:
             otherwise, with which the ensemble comes.
         probe_images: labelled training images of all classes that probes learn from at every
             evaluation, 0 for no probes; for analysis alone, nothing selects by them.
+        held_out: share of the normal training images that is withheld, in [0, 0.5], to be told
+            from as many training images of other classes at every evaluation; 0 for none. What
+            selects may read that AUROC: the test split has no part in it.
         learning_rate, weight_decay: of Adam; the rate falls to 0 along half a cosine.
         depth, width, stem: of the ResNet.
         precision: "fp32" (torch's default: on CUDA with TF32 convolutions), or "bf16" autocast in
@@ -55,6 +58,7 @@ class TrialConfig:
     evaluations: int = 10
     layers: tuple[str, ...] = methods.ENCODER_LAYERS
     probe_images: int = 0
+    held_out: float = 0.0
     learning_rate: float = 1e-4
     weight_decay: float = 0.0
     depth: int = 18
@@ -66,7 +70,7 @@ class TrialConfig:
     method_options: Mapping[str, int | float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name in ("pollution", "learning_rate", "weight_decay"):
+        for name in ("pollution", "held_out", "learning_rate", "weight_decay"):
             object.__setattr__(self, name, real(name, getattr(self, name)))
         for name, least in (
             ("normal_class", 0),
@@ -114,8 +118,9 @@ class TrialConfig:
                 f"width is {self.width}; with channels_last it must be at least 8, because oneDNN "
                 "corrupts memory below that (torch 2.14); set channels_last to false"
             )
-        if not 0 <= self.pollution <= MAX_POLLUTION:
-            raise InputError(f"pollution is {self.pollution}; need a share in [0, {MAX_POLLUTION}]")
+        for name, most in (("pollution", MAX_POLLUTION), ("held_out", MAX_HELD_OUT)):
+            if not 0 <= getattr(self, name) <= most:
+                raise InputError(f"{name} is {getattr(self, name)}; need a share in [0, {most}]")
         if not self.learning_rate > 0:
             raise InputError(f"learning_rate is {self.learning_rate}; need a number above 0")
         if self.weight_decay < 0:

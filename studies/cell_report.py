@@ -99,16 +99,19 @@ class CellReport:
     def _by_pair(self, results: Results, row: Any, column: Any) -> dict[tuple[int, int], float]:
         """The headline score of a cell's trials by class and seed."""
         return {
-            (config.normal_class, config.seed): results.final(key)[self.headline]
-            for key, config in results.trials.items()
-            if key in results.scores
-            and getattr(config, self.rows) == row
-            and getattr(config, self.columns) == column
+            (results.trials[key].normal_class, results.trials[key].seed): results.final(key)[
+                self.headline
+            ]
+            for key in self._finished(results, row, column)
         }
 
     def _cell(self, results: Results, row: Any, column: Any, scorer: str) -> list[float]:
+        return [results.final(key)[scorer] for key in self._finished(results, row, column)]
+
+    def _finished(self, results: Results, row: Any, column: Any) -> list[str]:
+        """Ids of the finished trials of a cell."""
         return [
-            results.final(key)[scorer]
+            key
             for key, config in results.trials.items()
             if key in results.scores
             and getattr(config, self.rows) == row

@@ -28,27 +28,17 @@ class Results:
     dynamics: Mapping[str, Rows]
     scores: Mapping[str, Rows]
 
-    def varying(self) -> list[str]:
-        """The configuration fields in which trials differ, class and seed aside."""
-        plain = [config.to_dict() for config in self.trials.values()]
-        return [
-            name
-            for name in plain[0]
-            if name not in ("normal_class", "seed")
-            and any(each[name] != plain[0][name] for each in plain)
-        ]
-
     def levels(self, axis: str) -> list[Any]:
         """The values of a configuration field, in the order of the grid."""
         return list(dict.fromkeys(getattr(config, axis) for config in self.trials.values()))
 
-    def final(self, trial_id: str, layer: str = "embedding") -> dict[str, float]:
-        """AUROC at the last epoch by scorer."""
+    def final(self, trial_id: str) -> dict[str, float]:
+        """AUROC of the embedding at the last epoch by scorer."""
         last = self.dynamics[trial_id][-1]["epoch"]
         return {
             row["scorer"]: row["auroc"]
             for row in self.scores[trial_id]
-            if row["epoch"] == last and row["layer"] == layer
+            if row["epoch"] == last and row["layer"] == "embedding"
         }
 
     def scope(self) -> str:

@@ -84,6 +84,7 @@ def _split(config: TrialConfig, data_root: str | None, fingerprint: str) -> OneC
         config.pollution,
         config.seed,
         config.probe_images,
+        config.held_out,
     )
 
 
@@ -102,6 +103,7 @@ def _dynamics(evaluation: Evaluation) -> dict[str, Any]:
         "step": evaluation.step,
         "loss": signals.loss,
         "collapsed": signals.collapsed,
+        "held_out_auroc": signals.held_out_auroc,
         "train_seconds": evaluation.train_seconds,
         "evaluate_seconds": evaluation.evaluate_seconds,
         "images_per_second": evaluation.images_per_second,

@@ -14,9 +14,11 @@ import pyarrow.parquet as pq
 
 from tracking.atomic import write_json, write_parquet
 from tracking.errors import StoreError
-from tracking.schema import DYNAMICS, SCORES, versioned
+from tracking.schema import DYNAMICS, SCORES, SIGNALS, versioned
 
-ENDED = ("finished", "collapsed", "diverged", "failed")
+ENDED = ("finished", "collapsed", "diverged", "stopped", "failed")
+"""How a trial can end; "stopped" is a scheduler's choice. Only finished ones are averaged."""
+
 _KEYS = {"dynamics": ["epoch"], "scores": ["epoch", "layer", "scorer"]}
 
 
@@ -78,7 +80,7 @@ class TrialRecord:
         write_json(self.folder / "status.json", state)
 
     def end(self, status: str, message: str = "", **facts: Any) -> None:
-        """Mark it ended: finished, collapsed, diverged or failed."""
+        """Mark it ended, in one of the ways of ``ENDED``."""
         if status not in ENDED:
             raise ValueError(f"status is {status!r}; need one of {ENDED}")
         state = {**self.state(), "status": status, "message": message, "ended_at": _now(), **facts}
@@ -96,6 +98,10 @@ class TrialRecord:
     def dynamics(self) -> pa.Table:
         """One row an evaluated epoch, in order."""
         return _read_table(self.folder / "dynamics.parquet", DYNAMICS)
+
+    def signals(self) -> list[dict[str, Any]]:
+        """One row an evaluated epoch, in order, of the columns that may select (``SIGNALS``)."""
+        return self.dynamics().select(SIGNALS).to_pylist()  # type: ignore[no-any-return]
 
     def scores(self) -> pa.Table:
         """One row an evaluated epoch, layer and scorer."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from sklearn.metrics import roc_curve
@@ -22,14 +23,8 @@ def score_picture(test_scores: pa.Table, aurocs: dict[str, float], title: str) -
     """
     outlier = test_scores["is_outlier"].to_numpy(zero_copy_only=False).astype(bool)
     names = list(aurocs)
-    across = min(5, 1 + len(names))
-    down = -(-(1 + len(names)) // across)
-    figure = Figure(figsize=(3.2 * across, 3.2 * down + 0.4), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = list(figure.subplots(down, across, squeeze=False).flat)
-    for axis in axes[1 + len(names) :]:
-        axis.set_visible(False)
-    for name, axis in zip(names, axes[1:], strict=False):
+    figure, axes = _small_multiples(1 + len(names), across=5, size=(3.2, 3.2), margin=0.4)
+    for name, axis in zip(names, axes[1:], strict=True):
         scores = test_scores[name].to_numpy()
         false_alarms, hits, _ = roc_curve(outlier, scores)
         axes[0].plot(false_alarms, hits, label=f"{name} {100 * aurocs[name]:.1f}")
@@ -86,13 +81,9 @@ def cells_picture(
 
 def curves_picture(panels: Mapping[str, Curves], title: str) -> bytes:
     """A PNG of small multiples over epochs: a thin line a trial, a thick one the mean of a name."""
-    across = min(3, len(panels))
-    down = -(-len(panels) // across)
-    figure = Figure(figsize=(3.9 * across, 2.9 * down + 0.8), layout="constrained")
-    FigureCanvasAgg(figure)
-    grid = figure.subplots(down, across, squeeze=False).flat
+    figure, axes = _small_multiples(len(panels), across=3, size=(3.9, 2.9), margin=0.8)
     handles = {}
-    for (name, curves), axis in zip(panels.items(), grid, strict=False):
+    for (name, curves), axis in zip(panels.items(), axes, strict=True):
         values = [value for lines in curves.values() for line in lines for value in line.values()]
         for index, (label, lines) in enumerate(curves.items()):
             colour = f"C{index}"
@@ -106,8 +97,6 @@ def curves_picture(panels: Mapping[str, Curves], title: str) -> bytes:
         if min(values) > 0 and max(values) > 30 * min(values):
             axis.set_yscale("log")
         axis.spines[["top", "right"]].set_visible(False)
-    for axis in grid:  # those that are left
-        axis.set_visible(False)
     figure.legend(
         handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False
     )
@@ -120,13 +109,9 @@ def heat_picture(
 ) -> bytes:
     """A PNG of heat maps of AUROC in [0, 1], each by (column, row); columns in the order given."""
     rows = sorted({row for cells in maps.values() for _, row in cells})
-    across = min(2, len(maps))
-    down = -(-len(maps) // across)
-    size = (across * (1.8 + 0.62 * len(columns)), down * (1.2 + 0.33 * len(rows)) + 0.4)
-    figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
-    grid = figure.subplots(down, across, squeeze=False).flat
-    for (name, cells), axis in zip(maps.items(), grid, strict=False):
+    size = (1.8 + 0.62 * len(columns), 1.2 + 0.33 * len(rows))
+    figure, axes = _small_multiples(len(maps), across=2, size=size, margin=0.4)
+    for (name, cells), axis in zip(maps.items(), axes, strict=True):
         values = np.array([[100 * cells.get((c, r), np.nan) for c in columns] for r in rows])
         axis.imshow(values, vmin=50, vmax=100, cmap="viridis", aspect="auto")
         for (i, j), value in np.ndenumerate(values):
@@ -136,10 +121,22 @@ def heat_picture(
         axis.set_xticks(range(len(columns)), columns, rotation=40, ha="right", fontsize=8)
         axis.set_yticks(range(len(rows)), rows, fontsize=8)
         axis.set_title(name, fontsize=9)
-    for axis in grid:  # those that are left
-        axis.set_visible(False)
     figure.suptitle(title, fontsize=10)
     return _png(figure)
+
+
+def _small_multiples(
+    count: int, *, across: int, size: tuple[float, float], margin: float
+) -> tuple[Figure, list[Axes]]:
+    """A figure of ``count`` axes, at most ``across`` a line, each of this size in inches."""
+    columns = min(across, count)
+    lines = -(-count // columns)
+    figure = Figure(figsize=(size[0] * columns, size[1] * lines + margin), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = list(figure.subplots(lines, columns, squeeze=False).flat)
+    for spare in axes[count:]:
+        spare.set_visible(False)
+    return figure, axes[:count]
 
 
 def _means(lines: Sequence[Mapping[int, float]]) -> dict[int, float]:

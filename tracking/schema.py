@@ -2,7 +2,8 @@
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+"""Raised when columns are added; those that an older store lacks read as null."""
 
 _TIME = pa.timestamp("us", tz="UTC")
 
@@ -25,6 +26,7 @@ TRIALS = pa.schema(
         ("evaluations", pa.int64()),
         ("layers", pa.string()),  # JSON
         ("probe_images", pa.int64()),
+        ("held_out", pa.float64()),
         ("learning_rate", pa.float64()),
         ("weight_decay", pa.float64()),
         ("depth", pa.int64()),
@@ -45,12 +47,14 @@ TRIALS = pa.schema(
         ("ended_at", _TIME),
         ("seconds", pa.float64()),  # training and evaluating, all attempts
         ("peak_memory_mb", pa.float64()),
+        ("energy_joules", pa.float64()),  # of the device; null where it cannot be read
         ("host", pa.string()),
         ("device", pa.string()),
         ("threads", pa.int64()),
         ("python", pa.string()),
         ("torch", pa.string()),
         ("version", pa.string()),  # of this project
+        ("commit", pa.string()),  # of this project's checkout; null outside of one
     ]
 )
 
@@ -78,6 +82,7 @@ DYNAMICS = pa.schema(
         ("time", _TIME),  # when it was evaluated
         ("loss", pa.float64()),
         ("collapsed", pa.bool_()),
+        ("held_out_auroc", pa.float64()),  # null without held_out
         *_GEOMETRY,
         *((f"projection_{name}", kind) for name, kind in _GEOMETRY),
         ("train_seconds", pa.float64()),
@@ -97,6 +102,22 @@ SCORES = pa.schema(
         ("fpr95", pa.float64()),
     ]
 )
+
+SIGNALS = (
+    "trial_id",
+    "epoch",
+    "step",
+    "loss",
+    "collapsed",
+    "held_out_auroc",
+    *(
+        f"{space}{name}"
+        for space in ("", "projection_")
+        for name, _ in _GEOMETRY
+        if name.endswith("_train")
+    ),
+)
+"""Columns of ``dynamics`` that come from the training split alone: all that may select."""
 
 TABLES = {"trials": TRIALS, "dynamics": DYNAMICS, "scores": SCORES}
 

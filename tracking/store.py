@@ -27,7 +27,7 @@ def open_store(path: str | Path) -> "Store":
     """Open a store that exists.
 
     Raises:
-        StoreError: there is no store at ``path``, or it has another schema version.
+        StoreError: there is no store at ``path``, or it is of a newer schema version.
     """
     root = Path(path).absolute()
     marker = root / "store.json"
@@ -39,22 +39,29 @@ def open_store(path: str | Path) -> "Store":
         raise StoreError(
             f"{marker} is damaged ({error}); it should hold a schema_version"
         ) from error
-    if found != SCHEMA_VERSION:
+    if not isinstance(found, int) or not 1 <= found <= SCHEMA_VERSION:
         raise StoreError(
-            f"store {root} has schema version {found}, this program reads {SCHEMA_VERSION}; "
+            f"store {root} has schema version {found!r}, this program reads 1 to {SCHEMA_VERSION}; "
             "give another --store, or use the program version that made it"
         )
     return Store(root)
 
 
 def create_store(path: str | Path) -> "Store":
-    """Open a store, making it first where there is none."""
+    """Open a store to write to, making it first where there is none.
+
+    A store of an older schema version becomes one of this version: its files stay as they are, and
+    the columns that they lack read as null.
+    """
     root = Path(path).absolute()
     if not (root / "store.json").exists():
         if root.exists() and (not root.is_dir() or any(root.iterdir())):
             raise StoreError(f"{root} exists and is not a store; give an empty or a new folder")
         write_json(root / "store.json", {"schema_version": SCHEMA_VERSION})
-    return open_store(root)
+    store = open_store(root)
+    if json.loads((root / "store.json").read_text())["schema_version"] < SCHEMA_VERSION:
+        write_json(root / "store.json", {"schema_version": SCHEMA_VERSION})
+    return store
 
 
 def default_tracking_uri(store: "Store") -> str:
@@ -178,6 +185,7 @@ def _trial_row(study: str, record: TrialRecord) -> dict[str, Any]:
     row |= {
         name: json.dumps(config[name], sort_keys=True)
         for name in ("augment", "layers", "method_options")
+        if name in config
     }
     for name in ("started_at", "ended_at"):
         if name in row:

@@ -9,7 +9,9 @@ from nsa_core.data.fashion_mnist import fashion_mnist
 from nsa_core.data.image_parquet import image_parquet
 from nsa_core.data.image_set import ImageSet
 from nsa_core.data.one_class import (
+    MAX_HELD_OUT,
     MAX_POLLUTION,
+    HeldOut,
     Labelled,
     OneClassSplit,
     class_index,
@@ -18,7 +20,9 @@ from nsa_core.data.one_class import (
 from nsa_core.errors import InputError, unknown
 
 __all__ = [
+    "MAX_HELD_OUT",
     "MAX_POLLUTION",
+    "HeldOut",
     "ImageSet",
     "Labelled",
     "OneClassSplit",

@@ -11,6 +11,20 @@ from nsa_core.errors import InputError, unknown
 from nsa_core.seeds import derive_seed
 
 MAX_POLLUTION = 0.5
+MAX_HELD_OUT = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOut:
+    """Training images that are not trained on, to select by: the test split has no part in them.
+
+    Attributes:
+        images: uint8 [k, C, H, W], withheld normals, then as many images of other classes.
+        is_outlier: bool [k]; the labels of the training split are all it takes.
+    """
+
+    images: npt.NDArray[np.uint8]
+    is_outlier: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +55,7 @@ class OneClassSplit:
         normal_class: index of the normal class.
         fingerprint: SHA-256 (hex) of the data and of which rows were taken.
         labelled: for probes; None if none were asked for.
+        held_out: to select by; None if none was asked for.
     """
 
     train_images: npt.NDArray[np.uint8]
@@ -51,6 +66,7 @@ class OneClassSplit:
     normal_class: int
     fingerprint: str
     labelled: Labelled | None = None
+    held_out: HeldOut | None = None
 
 
 def one_class_split(
@@ -60,6 +76,7 @@ def one_class_split(
     pollution: float = 0.0,
     seed: int = 0,
     probe_images: int = 0,
+    held_out: float = 0.0,
 ) -> OneClassSplit:
     """All normals of the training split plus p/(1-p)·n of its other images.
 
@@ -69,13 +86,18 @@ def one_class_split(
     those at a larger one.
 
     ``probe_images`` labelled images of all classes, or all there are, come along for probes.
+    ``held_out`` withholds this share of the normals from training, in [0, 0.5], with as many images
+    of other classes, none of them pollution (the validation split of DROC's code).
 
     Raises:
-        InputError: an unknown class, p out of range, sets that do not match, or too few outliers.
+        InputError: an unknown class, a share out of range, sets that do not match, or too few
+            images.
     """
     normal = class_index(train, normal_class)
     if not 0 <= pollution <= MAX_POLLUTION:
         raise InputError(f"pollution is {pollution}; need a share in [0, {MAX_POLLUTION}]")
+    if not 0 <= held_out <= MAX_HELD_OUT:
+        raise InputError(f"held_out is {held_out}; need a share in [0, {MAX_HELD_OUT}]")
     if train.class_names != test.class_names or train.images.shape[1:] != test.images.shape[1:]:
         raise InputError(
             f"training and test split do not match: {train.images.shape[1:]} and "
@@ -90,14 +112,23 @@ def one_class_split(
         raise InputError(f"class {name!r} has no image in the training split")
     if test_is_outlier.all() or not test_is_outlier.any():
         raise InputError(f"the test split needs images of class {name!r} and of others")
-    count = int(pollution / (1 - pollution) * len(normals) + 1e-9)
-    if count > len(others):
+    withheld = int(held_out * len(normals) + 1e-9)
+    if held_out and not withheld:
         raise InputError(
-            f"pollution {pollution} of class {name!r} needs {count} outliers; "
-            f"the training split has {len(others)}"
+            f"held_out {held_out} of the {len(normals)} training images of class {name!r} is none; "
+            f"use at least {1 / len(normals):.3g}"
+        )
+    count = int(pollution / (1 - pollution) * (len(normals) - withheld) + 1e-9)
+    if count + withheld > len(others):
+        raise InputError(
+            f"pollution {pollution} and held_out {held_out} of class {name!r} need "
+            f"{count + withheld} outliers; the training split has {len(others)}"
         )
     stream = np.random.default_rng(derive_seed(seed, "pollution", normal))
-    taken = stream.permutation(others)[:count]  # one permutation a seed: nested in p
+    order = stream.permutation(others)  # one permutation a seed: nested in p
+    taken, pseudo_outliers = order[:count], order[len(order) - withheld :]
+    lots = np.random.default_rng(derive_seed(seed, "held-out", normal)).permutation(normals)
+    aside, normals = np.sort(lots[:withheld]), np.sort(lots[withheld:])
     indices = np.concatenate([normals, taken]).astype(np.int64)
     digest = hashlib.sha256(f"{train.fingerprint} {test.fingerprint} {normal}".encode())
     digest.update(indices.data)
@@ -110,7 +141,15 @@ def one_class_split(
         normal_class=normal,
         fingerprint=digest.hexdigest(),
         labelled=_labelled(train, test, probe_images, seed) if probe_images else None,
+        held_out=_held_out(train, aside, pseudo_outliers) if withheld else None,
     )
+
+
+def _held_out(
+    train: ImageSet, normals: npt.NDArray[np.int64], outliers: npt.NDArray[np.int64]
+) -> HeldOut:
+    rows = np.concatenate([normals, outliers])
+    return HeldOut(train.images[rows], np.arange(len(rows)) >= len(normals))
 
 
 def _labelled(train: ImageSet, test: ImageSet, count: int, seed: int) -> Labelled:

@@ -84,8 +84,8 @@ class Evaluation:
         epoch: epochs trained, from 1.
         step: optimiser steps trained.
         total_steps: of the whole training; equal to ``step`` at the end.
-        signals: without labels.
-        test: with labels.
+        signals: of the training split; what selects may read these.
+        test: of the test split, with its labels.
         probes: with the labels of all classes; None if the split has no labelled images.
         train_seconds: time spent training since the previous evaluation.
         images_per_second: training images (not views) a second in that time.
@@ -114,7 +114,7 @@ def evaluate(
     """Embed training and test images without augmentation and measure them."""
     train = embed(method, split.train_images, device)
     test = embed(method, split.test_images, device)
-    signals = measure_signals(method, config, split.train_images, train, loss, step)
+    signals = measure_signals(method, config, split.train_images, split.held_out, train, loss, step)
     scores = score_layers(train, test, config.layers)
     result = TestResult(
         **{name: _test_geometry(test[name], split.test_is_outlier) for name in SPACES},

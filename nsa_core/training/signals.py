@@ -1,4 +1,4 @@
-"""What training images alone tell of a model; anything that selects may read this, nothing else."""
+"""What the training split alone tells of a model; what selects may read this, nothing else."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,9 +10,11 @@ from torch import Tensor
 
 from nsa_core.augment import augment
 from nsa_core.config import TrialConfig
+from nsa_core.data import HeldOut
 from nsa_core.methods import Method
 from nsa_core.metrics import (
     alignment,
+    auroc,
     effective_rank,
     kappa,
     mmd_to_uniform,
@@ -20,8 +22,9 @@ from nsa_core.metrics import (
     spread,
     uniformity,
 )
+from nsa_core.scorers import CCos
 from nsa_core.seeds import generator
-from nsa_core.training.embedding import embed_batch
+from nsa_core.training.embedding import embed, embed_batch
 
 SPACES = ("embedding", "projection")
 COLLAPSED = {"embedding": 0.01, "projection": 0.1}
@@ -57,31 +60,36 @@ class Geometry:
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """Signals at one epoch, without any label.
+    """Signals at one epoch. Neither the test images nor their labels have any part in them.
 
     Attributes:
         loss: mean over the epoch.
         embedding: of y, the encoder's output.
         projection: of z, the projector's.
         collapsed: do all embeddings or all projections point the same way?
+        held_out_auroc: c-Cos of the embedding, withheld normals against other classes of the
+            training split, in [0, 1]; None without them. All else needs no label at all.
     """
 
     loss: float
     embedding: Geometry
     projection: Geometry
     collapsed: bool
+    held_out_auroc: float | None
 
 
 def measure_signals(
     method: Method,
     config: TrialConfig,
     images: npt.NDArray[np.uint8],
+    held_out: HeldOut | None,
     features: Mapping[str, Tensor],
     loss: float,
     step: int,
 ) -> Signals:
-    """Signals from the training images and their features by layer."""
-    views = _views(method, config, images, features["embedding"].device)
+    """Signals from the training images, their features by layer, and what was withheld."""
+    device = features["embedding"].device
+    views = _views(method, config, images, device)
     found = {name: _geometry(features[name], [view[name] for view in views]) for name in SPACES}
     return Signals(
         loss=loss,
@@ -89,7 +97,14 @@ def measure_signals(
         projection=found["projection"],
         collapsed=step >= _BN_WARM_UP
         and any(found[name].spread < least for name, least in COLLAPSED.items()),
+        held_out_auroc=None if held_out is None else _held_out_auroc(method, held_out, features),
     )
+
+
+def _held_out_auroc(method: Method, held_out: HeldOut, features: Mapping[str, Tensor]) -> float:
+    train = features["embedding"]
+    withheld = embed(method, held_out.images, train.device)["embedding"]
+    return auroc(CCos().fit(train).score(withheld), held_out.is_outlier)
 
 
 def _views(

@@ -122,7 +122,7 @@ def test_no_store_at_the_path(tmp_path):
 
 def test_another_schema_version_is_refused(store):
     (store.root / "store.json").write_text('{"schema_version": 99}')
-    with pytest.raises(StoreError, match=r"schema version 99, this program reads 2"):
+    with pytest.raises(StoreError, match=r"schema version 99, this program reads 1 to 3"):
         open_store(store.root)
 
 
@@ -228,3 +228,35 @@ def test_kill_while_writing_leaves_whole_files(store):
         assert epochs == sorted(set(epochs))
         assert set(store.scores()["epoch"].to_pylist()) >= set(epochs)
         assert pq.read_table(store.trial(FIRST).folder / "test_scores.parquet").num_rows == 5000
+
+
+def test_a_store_of_an_older_schema_version_still_reads(store):
+    record = store.trial(FIRST)
+    with record.claim():
+        record.begin({"host": "here"})
+        record.add(*evaluation(1))
+        record.end("finished")
+    config = {key: value for key, value in CONFIG.items() if key not in ("layers", "probe_images")}
+    (record.folder / "config.json").write_text(json.dumps({"config": config, "class_name": "3"}))
+    path = record.folder / "dynamics.parquet"
+    old = pq.read_table(path).drop_columns(["held_out_auroc"])
+    pq.write_table(old, path)
+    (store.root / "store.json").write_text('{"schema_version": 1}')
+    older = open_store(store.root)
+    assert older.trials().schema == TRIALS
+    assert older.trials()["layers"].to_pylist() == [None, '["embedding"]']
+    (row,) = older.dynamics().to_pylist()
+    assert (row["held_out_auroc"], row["loss"]) == (None, -0.5)
+    create_store(store.root)  # whoever writes to it makes it one of today's
+    assert json.loads((store.root / "store.json").read_text()) == {"schema_version": SCHEMA_VERSION}
+
+
+def test_signals_are_the_columns_of_the_training_split_alone(store):
+    record = store.trial(FIRST)
+    with record.claim():
+        record.add(*evaluation(1))
+        record.add(*evaluation(2))
+    rows = record.signals()
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert not any("test" in name or "probe" in name or "auc" in name for name in rows[0])
+    assert {"kappa_train", "loss", "held_out_auroc", "projection_spread_train"} <= rows[0].keys()

@@ -111,7 +111,7 @@ def test_too_few_outliers_are_refused_with_both_numbers():
     images = np.zeros((12, 1, 2, 2), dtype=np.uint8)
     lopsided = ImageSet(images, labels, ("a", "b"))
     assert len(one_class_split(lopsided, lopsided, "a", 0.1).train_images) == 11
-    with pytest.raises(InputError, match="needs 10 outliers; the training split has 2"):
+    with pytest.raises(InputError, match="need 10 outliers; the training split has 2"):
         one_class_split(lopsided, lopsided, "a", 0.5)
 
 
@@ -155,3 +155,41 @@ def test_a_class_without_images_is_refused(sets):
     lone = ImageSet(test.images, np.zeros_like(test.labels), test.class_names)
     with pytest.raises(InputError, match="needs images of class 'class 0' and of others"):
         one_class_split(train, lone, 0)
+
+
+def test_held_out_images_are_training_rows_that_are_not_trained_on(sets):
+    train, test = sets
+    split = one_class_split(train, test, 1, 0.1, held_out=0.1)
+    held = split.held_out
+    assert (~held.is_outlier).sum() == held.is_outlier.sum() == 500
+    assert (~split.is_pollution).sum() == 4500
+    assert split.is_pollution.sum() == 500  # a tenth of what is trained on
+    row_of = {image.tobytes(): row for row, image in enumerate(train.images)}
+    rows = np.array([row_of[image.tobytes()] for image in held.images])
+    assert len(set(rows)) == len(rows)
+    np.testing.assert_array_equal(train.labels[rows] != 1, held.is_outlier)
+    assert not set(rows) & set(split.train_indices)
+
+
+def test_held_out_images_stay_the_same_when_pollution_changes(sets):
+    low, high = (one_class_split(*sets, 1, p, held_out=0.2).held_out for p in (0.0, 0.2))
+    np.testing.assert_array_equal(low.images, high.images)
+    other = one_class_split(*sets, 1, 0.0, seed=1, held_out=0.2).held_out
+    assert not np.array_equal(low.images, other.images)
+
+
+def test_without_held_out_nothing_is_withheld(sets):
+    split = one_class_split(*sets, 1)
+    assert split.held_out is None
+    assert len(split.train_images) == 5000
+
+
+@pytest.mark.parametrize("share", [-0.1, 0.6])
+def test_a_held_out_share_out_of_range_is_refused(sets, share):
+    with pytest.raises(InputError, match=rf"held_out is {share}; need a share in \[0, 0.5\]"):
+        one_class_split(*sets, 1, held_out=share)
+
+
+def test_a_held_out_share_of_less_than_an_image_is_refused(sets):
+    with pytest.raises(InputError, match="is none; use at least 0.0002"):
+        one_class_split(*sets, 1, held_out=1e-5)

@@ -351,3 +351,25 @@ def test_sixty_epochs_on_real_digits_tell_outliers_better_than_no_training(digit
         after.append(evaluation.test.auroc["embedding", "c-cos"])
     assert np.mean(after) > np.mean(before) + 0.02
     assert np.mean(after) > 0.92
+
+
+def test_the_held_out_auroc_is_that_of_images_nobody_trained_on(digits):
+    config = tiny(held_out=0.2)
+    split = one_class_split(*digits, 0, 0.1, held_out=0.2)
+    last = list(train(config, split))[-1]
+    assert 0.5 < last.signals.held_out_auroc <= 1
+    without = list(train(tiny(), one_class_split(*digits, 0, 0.1)))[-1]
+    assert without.signals.held_out_auroc is None
+
+
+def test_no_signal_depends_on_the_test_images_or_their_labels(digits):
+    config = tiny(held_out=0.2)
+    split = one_class_split(*digits, 0, 0.1, held_out=0.2)
+    other = dataclasses.replace(
+        split,
+        test_images=split.test_images[::-1] // 2,
+        test_is_outlier=~split.test_is_outlier,
+    )
+    ours, theirs = list(train(config, split)), list(train(config, other))
+    assert [each.signals for each in ours] == [each.signals for each in theirs]
+    assert ours[-1].test.auroc != theirs[-1].test.auroc
