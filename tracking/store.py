@@ -6,7 +6,7 @@ import json
 import os
 import re
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -112,11 +112,24 @@ class Store:
             raise StoreError(f"trial id is {trial_id!r}; need 16 hexadecimal digits")
         return TrialRecord(self.root / "trials" / trial_id)
 
-    def plan(self, study: str, trial_ids: Iterable[str]) -> None:
-        """Add trials to a study. A trial may belong to several; it is run once."""
+    def plan(
+        self, study: str, trial_ids: Iterable[str], about: Mapping[str, Any] | None = None
+    ) -> None:
+        """Add trials to a study. A trial may belong to several; it is run once.
+
+        ``about`` says how the study reads, see ``about``; None leaves what is there.
+        """
         path = self._plan_path(study)
         members = list(dict.fromkeys([*self.members(study), *trial_ids]))
-        write_json(path, {"study": study, "trials": members})
+        about = self.about(study) if about is None else dict(about)
+        write_json(path, {"study": study, "about": about, "trials": members})
+
+    def about(self, study: str) -> dict[str, Any]:
+        """How a study reads: its ``title``, the configuration fields that are its ``rows`` and its
+        ``columns``, its ``headline`` scorer, the ``paper``'s values. Empty if nobody said.
+        """
+        path = self._plan_path(study)
+        return dict(json.loads(path.read_text()).get("about", {})) if path.exists() else {}
 
     def members(self, study: str) -> list[str]:
         """Ids of the trials of a study, in the order they were planned."""

@@ -191,5 +191,5 @@ def test_a_held_out_share_out_of_range_is_refused(sets, share):
 
 
 def test_a_held_out_share_of_less_than_an_image_is_refused(sets):
-    with pytest.raises(InputError, match="is none; use at least 0.0002"):
+    with pytest.raises(InputError, match=r"is none; use at least 0\.0002"):
         one_class_split(*sets, 1, held_out=1e-5)
