@@ -1,6 +1,7 @@
 """A Ray Tune worker: runs trials one after another, none leaving a trace in the next."""
 
 import gc
+import math
 import random
 from collections.abc import Generator
 from typing import Any
@@ -11,15 +12,20 @@ import torch
 from ray import tune
 
 from nsa_core import Evaluation, InputError
+from studies.selection import goodness, last_value
 from studies.trial import run_trial
 from tracking import open_store
+
+gc.collect()
+gc.freeze()  # what was imported stays: collecting between trials need not look at it
 
 
 class TrialActor(tune.Trainable):  # type: ignore[misc]
     """One ``step`` is one evaluation; everything durable is in the ledger, not in Ray.
 
     The configuration holds ``trial_id``, ``store``, ``data_root``, ``device`` ("auto", "cpu" or
-    "cuda") and ``gpus`` (this trial's share, which caps its memory).
+    "cuda"), ``cpus``, ``gpus`` (this trial's share, which caps its memory) and ``stop_by`` (the
+    signal that a scheduler may stop it by, of ``selection.SIGNALS``; None for nothing).
     """
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -32,14 +38,19 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         return True
 
     def step(self) -> dict[str, Any]:
+        """What Ray learns: how far the trial is, and of its results at most one signal."""
         evaluation = next(self._evaluations, None)
         if evaluation is None:
-            return {"done": True, "id": self.config["trial_id"]}
-        return {
-            "id": self.config["trial_id"],
-            "progress": evaluation.step / evaluation.total_steps,
-            "done": False,
-        }
+            return {"done": True}
+        share = evaluation.step / evaluation.total_steps
+        if share == 1:
+            next(self._evaluations, None)  # to the trial's end, before Ray takes the worker away
+        result = {"done": share == 1, "progress": share, "epoch": evaluation.epoch}
+        if name := self.config["stop_by"]:
+            rows = open_store(self.config["store"]).trial(self.config["trial_id"]).signals()
+            value = last_value(rows, name)
+            result["signal"] = -math.inf if value is None else goodness(value, name)
+        return result
 
     def cleanup(self) -> None:
         """Let go of the trial's lock, its model and its memory."""

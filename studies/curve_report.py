@@ -1,6 +1,7 @@
 """Numbers over epochs: a panel a quantity, a line an arm of the study."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from nsa_core import TrialConfig
 from studies.markdown import markdown_table, mean
@@ -29,6 +30,10 @@ class CurveReport:
 
     arms: tuple[str, ...]
     headline: str
+
+    def about(self) -> dict[str, Any]:
+        """How the study reads, as plain values for the store."""
+        return {"rows": list(self.arms), "headline": self.headline}
 
     def tables(self, results: Results) -> str:
         """A table a panel: arms by evaluated epochs."""

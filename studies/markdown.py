@@ -1,8 +1,9 @@
 """Tables in Markdown, whose columns line up also as plain text."""
 
 import math
-import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from tracking.statistics import interval
 
 
 def markdown_table(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
@@ -30,20 +31,18 @@ def percent(value: float | None) -> str:
     return "-" if value is None else f"{100 * value:.2f}"
 
 
-def mean_and_spread(values: Sequence[float]) -> str:
-    """Shares as mean ± standard deviation (n), in %."""
+def mean_and_interval(values: Mapping[tuple[int, int], float], *, signed: bool = False) -> str:
+    """Shares by (class, seed) as mean [95 % interval] (n), in %; a dash for none.
+
+    Without an interval where there are too few values for one.
+    """
     if not values:
         return "-"
-    spread = f" ± {100 * statistics.stdev(values):.2f}" if len(values) > 1 else ""
-    return f"{percent(mean(values))}{spread} ({len(values)})"
-
-
-def mean_and_error(values: Sequence[float]) -> str:
-    """Differences of shares as signed mean ± standard error (n), in points."""
-    if not values:
-        return "-"
-    centre = 100 * math.fsum(values) / len(values)
-    if len(values) == 1:
-        return f"{centre:+.2f} (1)"
-    error = 100 * statistics.stdev(values) / math.sqrt(len(values))
-    return f"{centre:+.2f} ± {error:.2f} ({len(values)})"
+    by_class: dict[int, list[float]] = {}
+    for (index, _), value in values.items():
+        by_class.setdefault(index, []).append(value)
+    form = "+.2f" if signed else ".2f"
+    text = f"{100 * (mean([*values.values()]) or 0.0):{form}}"
+    if (bounds := interval(by_class)) is not None:
+        text += f" [{100 * bounds[0]:{form}}, {100 * bounds[1]:{form}}]"
+    return f"{text} ({len(values)})"

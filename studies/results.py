@@ -17,6 +17,8 @@ class Results:
     Attributes:
         trials: every planned trial's configuration, by id.
         states: every trial's status and message, by id.
+        signals: of the training split, one row an evaluated epoch, by id of any trial; all that may
+            select.
         class_names: of the normal classes, by index.
         dynamics: one row an evaluated epoch, in order, by id of a *finished* trial.
         scores: one row an evaluated epoch, layer and scorer, by id of a *finished* trial.
@@ -24,6 +26,7 @@ class Results:
 
     trials: Mapping[str, TrialConfig]
     states: Mapping[str, dict[str, Any]]
+    signals: Mapping[str, Rows]
     class_names: Mapping[int, str]
     dynamics: Mapping[str, Rows]
     scores: Mapping[str, Rows]
@@ -55,7 +58,7 @@ class Results:
     def excluded(self) -> str:
         """Every trial that is not in the means, named; empty if there is none."""
         lines = []
-        for status in ("collapsed", "diverged", "failed", "pending", "running"):
+        for status in ("collapsed", "diverged", "stopped", "failed", "pending", "running"):
             for key, state in self.states.items():
                 if state["status"] == status:
                     message = f": {state['message']}" if state.get("message") else ""
@@ -75,6 +78,7 @@ def load_results(store: Store, trials: Mapping[str, TrialConfig]) -> Results:
     return Results(
         trials=dict(trials),
         states=states,
+        signals={key: record.signals() for key, record in records.items()},
         class_names=names,
         dynamics={key: records[key].dynamics().to_pylist() for key in finished},
         scores={key: records[key].scores().to_pylist() for key in finished},

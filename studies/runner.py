@@ -1,5 +1,6 @@
-"""Run the trials of a grid with Ray Tune; what is durable is in the store, not in Ray."""
+"""Run trials with Ray Tune; what is durable is in the store, not in Ray."""
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -16,6 +17,8 @@ os.environ.update(  # before Ray is imported
         "RAY_AIR_NEW_OUTPUT": "0",
         "RAY_CHDIR_TO_TRIAL_DIR": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
+        "TUNE_GLOBAL_CHECKPOINT_S": "600",  # Ray's notes are not what a second run reads
+        "TUNE_MAX_PENDING_TRIALS_PG": "16",  # so that the next trial waits, not the worker
         "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
         "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
         "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "-1",
@@ -25,13 +28,15 @@ os.environ.update(  # before Ray is imported
 import ray
 import torch
 from ray import tune
+from ray.tune.schedulers import TrialScheduler
+from ray.tune.search import Searcher
 
 from nsa_core import InputError, TrialConfig
 from studies.actor import TrialActor
 from studies.progress import Progress
 from studies.resources import Placement, Resources, place
-from studies.study import Grid
-from tracking import ENDED, Store
+from studies.study import Data, Grid
+from tracking import ENDED, Store, StoreError
 
 _QUIET: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
 
@@ -63,24 +68,20 @@ def trial_id(config: TrialConfig, data_fingerprint: str) -> str:
 
 
 def register(store: Store, grid: Grid) -> dict[str, TrialConfig]:
-    """Write what every trial is to the store, before any runs; returns them by id.
-
-    Raises:
-        InputError: two cells of the grid are the same trial.
-    """
-    trials: dict[str, TrialConfig] = {}
-    for config in grid.configs:
-        key = trial_id(config, grid.data_fingerprint)
-        if key in trials:
-            raise InputError(f"two cells of {grid.study.name} are the same trial: {config}")
-        trials[key] = config
-        record = store.trial(key)
-        record.folder.mkdir(parents=True, exist_ok=True)
-        name = grid.class_names[config.normal_class]
-        facts = {"class_name": name, "data_fingerprint": grid.data_fingerprint}
-        record.create(config.to_dict(), facts)
-    store.plan(grid.study.name, trials)
+    """Write what every trial is to the store, before any runs; returns them by id."""
+    trials = {create(store, config, grid.data): config for config in grid.configs}
+    store.plan(grid.study.name, trials, {"title": grid.study.title, **grid.study.report.about()})
     return trials
+
+
+def create(store: Store, config: TrialConfig, data: Data) -> str:
+    """Write what a trial is to the store; returns its id."""
+    key = trial_id(config, data.fingerprint)
+    record = store.trial(key)
+    record.folder.mkdir(parents=True, exist_ok=True)
+    name = data.class_names[config.normal_class]
+    record.create(config.to_dict(), {"class_name": name, "data_fingerprint": data.fingerprint})
+    return key
 
 
 def to_run(store: Store, trials: Mapping[str, TrialConfig], retry_failed: bool) -> list[str]:
@@ -113,29 +114,24 @@ def placement(options: RunOptions, trials: int) -> Placement:
 
 def run(
     store: Store,
-    trials: Mapping[str, TrialConfig],
-    ids: list[str],
+    queue: Searcher,
     options: RunOptions,
     placement: Placement,
+    progress: Progress,
+    scheduler: TrialScheduler | None = None,
 ) -> None:
-    """Run the named trials to their end. Ray is started, unless joined before, and left again."""
+    """Run what the queue hands out to its end. Ray is started, unless joined before, and left."""
     if not ray.is_initialized():
         ray.init(num_cpus=len(os.sched_getaffinity(0)), include_dashboard=False, **_QUIET)
     scratch = Path(tempfile.mkdtemp(prefix="tune-", dir=_scratch_root(store)))
+    watcher = _Watcher(store, progress)
     try:
-        config = {
-            "trial_id": tune.grid_search(ids),
-            "store": str(store.root),
-            "data_root": str(Path(options.data_root).absolute()) if options.data_root else None,
-            "device": options.device,
-            "gpus": placement.resources.gpus,
-            "cpus": placement.resources.cpus,
-        }
-        progress = Progress({key: _work(trials[key]) for key in ids})
         tuner = tune.Tuner(
             tune.with_resources(TrialActor, placement.resources.as_ray()),
-            param_space=config,
             tune_config=tune.TuneConfig(
+                search_alg=queue,
+                scheduler=scheduler,
+                num_samples=-1,  # until the queue has no more
                 max_concurrent_trials=placement.at_once,
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: trial.config["trial_id"],
@@ -145,21 +141,41 @@ def run(
                 storage_path=str(scratch),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 failure_config=tune.FailureConfig(max_failures=options.retries),
-                callbacks=[_Watcher(store, progress)],
+                callbacks=[watcher],
                 verbose=0,
             ),
         )
         tuner.fit()
     finally:
         ray.shutdown()
+        watcher.settle(wait_s=10.0)
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def worker_config(store: Store, options: RunOptions, placement: Placement) -> dict[str, Any]:
+    """What all workers of a run are told, see ``TrialActor``."""
+    return {
+        "store": str(store.root),
+        "data_root": str(Path(options.data_root).absolute()) if options.data_root else None,
+        "device": options.device,
+        "gpus": placement.resources.gpus,
+        "cpus": placement.resources.cpus,
+        "stop_by": None,
+    }
+
+
+def work(config: TrialConfig) -> float:
+    """Images to train on, up to a factor that trials of equal classes share."""
+    images = config.batch_size if config.budget_unit == "steps" else 1
+    return float(config.budget * images)
+
+
 class _Watcher(tune.Callback):  # type: ignore[misc]
-    """Shows progress, and names in the ledger the trials whose worker died once too often."""
+    """Shows progress, and writes to the ledger what only the driver knows of a trial's end."""
 
     def __init__(self, store: Store, progress: Progress) -> None:
         self._store, self._progress = store, progress
+        self._stopped: dict[str, str] = {}
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -168,7 +184,12 @@ class _Watcher(tune.Callback):  # type: ignore[misc]
             self._progress.advance(trial.config["trial_id"], result["progress"])
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._progress.end(trial.config["trial_id"])
+        key = trial.config["trial_id"]
+        if self._store.trial(key).state()["status"] not in ENDED:
+            epoch = trial.last_result.get("epoch", 0)
+            self._stopped[key] = f"by the scheduler after epoch {epoch}"
+        self._progress.end(key)
+        self.settle()
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         record = self._store.trial(trial.config["trial_id"])
@@ -177,6 +198,15 @@ class _Watcher(tune.Callback):  # type: ignore[misc]
                 times = f"{trial.num_failures} time{'s' * (trial.num_failures != 1)}"
                 record.end("failed", f"its worker died {times}")
         self._progress.end(trial.config["trial_id"])
+
+    def settle(self, wait_s: float = 0.0) -> None:
+        """Mark stopped trials as such, once their workers have let go of them."""
+        for key, message in [*self._stopped.items()]:
+            record = self._store.trial(key)
+            with contextlib.suppress(StoreError), record.claim(wait_s):
+                if record.state()["status"] not in ENDED:
+                    record.end("stopped", message)
+                del self._stopped[key]
 
 
 def _join(address: str) -> None:
@@ -195,9 +225,3 @@ def _scratch_root(store: Store) -> Path:
     root = store.root / "ray"
     root.mkdir(exist_ok=True)
     return root
-
-
-def _work(config: TrialConfig) -> float:
-    """Images to train on, up to a factor that trials of equal classes share."""
-    images = config.batch_size if config.budget_unit == "steps" else 1
-    return float(config.budget * images)

@@ -22,6 +22,10 @@ class ScoreReport:
 
     arms: tuple[str, ...]
 
+    def about(self) -> dict[str, Any]:
+        """How the study reads, as plain values for the store."""
+        return {"rows": list(self.arms)}
+
     def tables(self, results: Results) -> str:
         """Scorers by layers; "ensemble" adds up scores of the encoder's layers."""
         parts = ["AUROC in %, mean over classes and seeds (n), last epoch."]

@@ -2,12 +2,22 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 from nsa_core import ImageSet, TrialConfig, class_index, load_images
 from nsa_core.errors import InputError, unknown
 from studies.results import Results
+
+FIELDS = {field.name for field in fields(TrialConfig)}
+UNTRAINED = {
+    "dataset": "a study has one data set; give it with --dataset",
+    "normal_class": "classes are given with --classes",
+    "seed": "seeds are given with --seeds",
+    "evaluations": "one training is evaluated at many epochs",
+    "layers": "one training is scored on all layers asked for",
+    "probe_images": "probes do not change the training",
+}
 
 
 @dataclass(frozen=True)
@@ -32,6 +42,10 @@ class Preset:
 
 class Report(Protocol):
     """How results read: tables in Markdown, and one picture."""
+
+    def about(self) -> dict[str, Any]:
+        """The same as plain values, kept in the store: see ``tracking.Store.about``."""
+        ...
 
     def tables(self, results: Results) -> str: ...
 
@@ -63,15 +77,27 @@ class Grid:
 
     Attributes:
         study: whose grid.
-        configs: one a trial; all cells of a class and seed come before the next class or seed,
-            so that an interrupted study still compares like with like.
-        data_fingerprint: identifies training and test split together.
-        class_names: of the data set.
+        configs: one a trial; all cells of one class come before the next class, all classes
+            before the next seed, so that an interrupted study has every cell with nearly the same
+            classes and seeds, and compares like with like.
+        data: that all trials share.
     """
 
     study: Study
     configs: tuple[TrialConfig, ...]
-    data_fingerprint: str
+    data: "Data"
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a trial's record says of its data.
+
+    Attributes:
+        fingerprint: identifies training and test split together.
+        class_names: of the data set.
+    """
+
+    fingerprint: str
     class_names: tuple[str, ...]
 
 
@@ -91,7 +117,8 @@ def build_grid(
     ``defaults`` are for fields that both leave open.
 
     Raises:
-        InputError: an unknown preset, data set, class, axis or option, or an impossible value.
+        InputError: an unknown preset, data set, class, axis or option, an impossible value, an
+            empty grid, or two cells that are the same trial.
     """
     if preset_name not in study.presets:
         raise unknown("preset", preset_name, study.presets)
@@ -100,6 +127,7 @@ def build_grid(
     train = load_images(name, "train", data_root)
     test = load_images(name, "test", data_root)
     normal = _classes(train, classes or preset.classes)
+    _check_axes(study.name, preset)
     cells = _cells(preset.axes)
     for key in overrides or {}:
         if key in cells[0]:
@@ -116,8 +144,43 @@ def build_grid(
         for seed, index in itertools.product(range(seeds or preset.seeds), normal)
         for cell in cells
     )
+    _check_distinct(study.name, configs)
     _check_batches(configs, train)
-    return Grid(study, configs, f"{train.fingerprint}+{test.fingerprint}", train.class_names)
+    return Grid(study, configs, data_of(train, test))
+
+
+def data_of(train: ImageSet, test: ImageSet) -> Data:
+    """The names of a data set's two splits."""
+    return Data(f"{train.fingerprint}+{test.fingerprint}", train.class_names)
+
+
+def _check_axes(study: str, preset: Preset) -> None:
+    """Refuse axes that the configuration does not have, that train nothing anew, or are empty."""
+    for axis, values in preset.axes.items():
+        names = axis if isinstance(axis, tuple) else (axis,)
+        for name in names:
+            if name in UNTRAINED:
+                raise InputError(f"{name!r} is no axis of {study}: {UNTRAINED[name]}")
+            if name not in FIELDS:
+                raise unknown(f"axis of {study}", name, FIELDS)
+        if not values:
+            raise InputError(f"axis {axis!r} of {study} has no values; the grid would be empty")
+        for value in values:
+            if isinstance(axis, tuple) and (
+                not isinstance(value, tuple) or len(value) != len(axis)
+            ):
+                raise InputError(
+                    f"axis {axis!r} of {study} has the value {value!r}; need a tuple of "
+                    f"{len(axis)} values"
+                )
+
+
+def _check_distinct(study: str, configs: Sequence[TrialConfig]) -> None:
+    seen = set()
+    for config in configs:
+        if (name := config.canonical()) in seen:
+            raise InputError(f"two cells of {study} are the same trial: {config}")
+        seen.add(name)
 
 
 def _cells(axes: Mapping[str | tuple[str, ...], Sequence[Any]]) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ import resource
 import socket
 from collections.abc import Generator
 from dataclasses import asdict
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import nsa_core
 from nsa_core import (
     DivergedError,
     Evaluation,
+    ImageSet,
     InputError,
     OneClassSplit,
     TrialConfig,
@@ -41,7 +43,7 @@ def run_trial(
         try:
             definition = record.definition()
             config = TrialConfig.from_dict(definition["config"])
-            split = _split(config, data_root, definition["data_fingerprint"])
+            split = split_of(config, data_root, definition["data_fingerprint"])
             record.write_artifact("pollution", _pollution(config, split))
             for evaluation in train(config, split, device, record.checkpoint):
                 if evaluation.step == evaluation.total_steps:
@@ -68,14 +70,28 @@ def run_trial(
             record.end("finished", **_usage(device))
 
 
-def _split(config: TrialConfig, data_root: str | None, fingerprint: str) -> OneClassSplit:
-    train_set = load_images(config.dataset, "train", data_root)
-    test_set = load_images(config.dataset, "test", data_root)
+@cache  # for the worker's next trials; the fingerprint says whether it is what was planned
+def _images(dataset: str, split: str, data_root: str | None) -> ImageSet:
+    images = load_images(dataset, split, data_root)
+    images.images.setflags(write=False)
+    return images
+
+
+def split_of(
+    config: TrialConfig, data_root: str | None, fingerprint: str | None = None
+) -> OneClassSplit:
+    """A configuration's data.
+
+    Raises:
+        InputError: it is absent, or is not the data of this fingerprint.
+    """
+    train_set = _images(config.dataset, "train", data_root)
+    test_set = _images(config.dataset, "test", data_root)
     found = f"{train_set.fingerprint}+{test_set.fingerprint}"
-    if found != fingerprint:
+    if fingerprint not in (None, found):
         raise InputError(
             f"{config.dataset} on {socket.gethostname()} is not the data that the study was "
-            f"planned on (fingerprint {found[:12]}, planned {fingerprint[:12]})"
+            f"planned on (fingerprint {found[:12]}, planned {str(fingerprint)[:12]})"
         )
     return one_class_split(
         train_set,
@@ -165,7 +181,11 @@ def _machine(device: torch.device) -> dict[str, Any]:
 
 
 def _usage(device: torch.device) -> dict[str, Any]:
-    """Peak memory of the trial's device; on a CPU that of its process, trials before included."""
+    return {"peak_memory_mb": peak_memory_mb(device)}
+
+
+def peak_memory_mb(device: torch.device) -> float:
+    """Of the trial's device; on a CPU of its process, trials before included."""
     if device.type == "cuda":
-        return {"peak_memory_mb": torch.cuda.max_memory_allocated(device) / 2**20}
-    return {"peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -1,0 +1,172 @@
+"""What a study will cost in time, memory and disk, from what its kinds of trial cost."""
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from nsa_core import InputError, TrialConfig
+from nsa_core.scorers import available
+from nsa_core.training import plan
+from studies.markdown import markdown_table
+from studies.measure import Cost
+from studies.progress import clock
+
+START_S = 10.0  # Ray and the first workers
+OVERHEAD_S = 0.3  # a trial, with workers that are reused
+_FREE = ("norm", "normal_class", "pollution", "seed", "budget", "budget_unit", "evaluations")
+_MEMORY_MARGIN = 1.2
+_LEAST_GAIN = 1.1
+
+
+@dataclass(frozen=True)
+class TrialForecast:
+    """One trial's seconds, and megabytes in memory and on disk."""
+
+    seconds: float
+    memory_mb: float
+    disk_mb: float
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """A study's cost.
+
+    Attributes:
+        trials: one each, in the order of the grid.
+        at_once: how many run side by side.
+    """
+
+    trials: tuple[TrialForecast, ...]
+    at_once: int
+
+    @property
+    def seconds(self) -> float:
+        """From start to end, all workers busy but for the longest trial."""
+        return _wall([trial.seconds for trial in self.trials], self.at_once)
+
+    def fitting(self, seconds: float) -> int:
+        """How many of the trials, from the first on, fit into this time."""
+        count = 0
+        while count < len(self.trials) and seconds >= _wall(
+            [trial.seconds for trial in self.trials[: count + 1]], self.at_once
+        ):
+            count += 1
+        return count
+
+    def lines(self) -> str:
+        """A table: per trial, and in total."""
+        seconds = [trial.seconds for trial in self.trials]
+        memory = [trial.memory_mb for trial in self.trials]
+        disk = [trial.disk_mb for trial in self.trials]
+        return markdown_table(
+            ["forecast", "a trial, median", "largest", "in total"],
+            [
+                ["time", clock(_median(seconds)), clock(max(seconds)), clock(self.seconds)],
+                ["memory, MB", *_figures(_median(memory), max(memory), max(memory) * self.at_once)],
+                ["disk, MB", *_figures(_median(disk), max(disk), sum(disk))],
+            ],
+        )
+
+
+def shape(config: TrialConfig) -> str:
+    """What configurations whose steps and evaluations cost the same have in common."""
+    plain = config.to_dict()
+    return json.dumps({key: plain[key] for key in plain if key not in _FREE}, sort_keys=True)
+
+
+def shapes(configs: Sequence[TrialConfig]) -> dict[str, TrialConfig]:
+    """One configuration of every shape."""
+    found: dict[str, TrialConfig] = {}
+    for config in configs:
+        found.setdefault(shape(config), config)
+    return found
+
+
+def forecast(
+    configs: Sequence[TrialConfig],
+    costs: Mapping[str, Cost],
+    train_images: Callable[[TrialConfig], int],
+    test_images: int,
+    at_once: int,
+) -> Forecast:
+    """Multiply out. ``costs`` by ``shape``; ``train_images`` of a configuration's split."""
+    return Forecast(
+        tuple(
+            _trial(config, costs[shape(config)], train_images(config), test_images)
+            for config in configs
+        ),
+        at_once,
+    )
+
+
+def check_hours(found: Forecast, hours: float, configs: Sequence[TrialConfig]) -> None:
+    """Refuse a study that would take longer than this.
+
+    Raises:
+        InputError: it would; the message says how many trials or how short a training would fit.
+    """
+    if found.seconds <= hours * 3600:
+        return
+    count = found.fitting(hours * 3600)
+    budget, unit = configs[0].budget, configs[0].budget_unit
+    fixed = START_S + OVERHEAD_S * len(configs) / found.at_once
+    share = (hours * 3600 - fixed) / max(found.seconds - fixed, 1e-9)
+    shorter = math.floor(budget * share)
+    fits = [f"the first {count} of {len(configs)} trials (fewer --classes or --seeds)"] * (
+        count > 0
+    )
+    fits += [f"--{unit} {shorter}, about"] * (shorter > 0)
+    raise InputError(
+        f"the forecast is {found.seconds / 3600:.2f} hours, --max-hours is {hours:g}; "
+        + (f"what would fit: {', or '.join(fits)}" if fits else "not even one trial fits")
+    )
+
+
+def gpu_share(measured: Callable[[int], Cost], device_mb: float) -> float:
+    """The fraction of a GPU to give to each trial; ``measured`` runs so many side by side.
+
+    Doubles their number as long as they fit into memory with a margin of a fifth, and add at least
+    a tenth to the device's steps a second.
+
+    Raises:
+        InputError: not even one fits.
+    """
+    cost, copies = measured(1), 1
+    if cost.memory_mb * _MEMORY_MARGIN > device_mb:
+        raise InputError(
+            f"a trial needs {cost.memory_mb:.0f} MB and the GPU has {device_mb:.0f}; "
+            "use a smaller batch_size or width"
+        )
+    while 2 * copies * cost.memory_mb * _MEMORY_MARGIN <= device_mb:
+        more = measured(2 * copies)
+        if 2 * copies / more.step_s < _LEAST_GAIN * copies / cost.step_s:
+            break
+        cost, copies = more, 2 * copies
+    return 1 / copies
+
+
+def _trial(config: TrialConfig, cost: Cost, train_images: int, test_images: int) -> TrialForecast:
+    schedule = plan(config, train_images)
+    evaluations = len(schedule.evaluate_after)
+    images = train_images + test_images + config.probe_images
+    scores = len(available()) * 8 / 2**20
+    return TrialForecast(
+        seconds=schedule.total_steps * cost.step_s
+        + evaluations * images * cost.evaluate_s
+        + OVERHEAD_S,
+        memory_mb=cost.memory_mb,
+        disk_mb=cost.disk_mb + scores * (test_images + evaluations * 3 * len(config.layers)),
+    )
+
+
+def _wall(seconds: Sequence[float], at_once: int) -> float:
+    return START_S + max(sum(seconds) / at_once, max(seconds)) if seconds else 0.0
+
+
+def _median(values: Sequence[float]) -> float:
+    return sorted(values)[len(values) // 2]
+
+
+def _figures(*values: float) -> list[str]:
+    return [f"{value:,.3g}" if value < 100 else f"{value:,.0f}" for value in values]
