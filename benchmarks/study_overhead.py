@@ -48,7 +48,11 @@ def main() -> None:
     print(f"Command: `python benchmarks/study_overhead.py --classes {options.classes}`.\n")
     print(markdown_table(["quantity", "seen"], rows))
     print()
-    print(markdown_table(["hardware", ""], [[*pair] for pair in describe(torch.device("cpu")).items()]))
+    print(
+        markdown_table(
+            ["hardware", ""], [[*pair] for pair in describe(torch.device("cpu")).items()]
+        )
+    )
 
 
 def _study(store: Path, classes: str) -> tuple[float, list[tuple[int, float]]]:
@@ -104,7 +108,10 @@ def _rows(path: Path, wall: float, memory: list[tuple[int, float]]) -> list[list
         ["overhead a trial, wall, s", f"{(wall - own / at_once) / count:.3f}"],
         ["the same trial bare, in one process, median of 20, s", f"{bare:.3f}"],
         ["driver memory after 64 trials, MB", f"{at_64:.0f}"],
-        ["driver memory, largest after that, MB", f"{max(mb for e, mb in memory if e >= 64 or e == memory[-1][0]):.0f}"],
+        [
+            "driver memory, largest after that, MB",
+            f"{max(mb for e, mb in memory if e >= 64 or e == memory[-1][0]):.0f}",
+        ],
         ["driver memory at the end, MB", f"{memory[-1][1]:.0f}"],
     ]
 

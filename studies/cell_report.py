@@ -97,7 +97,7 @@ class CellReport:
             reference = (*row[:place], base, *row[place + 1 :])
             if row != reference and reference in rows:
                 others = label(row[:place] + row[place + 1 :])
-                found.append((f"{others} {row[place]} - {base}".strip(), row, reference))
+                found.append((f"{row[place]} - {base} {others}".strip(), row, reference))
         return found
 
     def _headline(self, results: Results) -> str:

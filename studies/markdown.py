@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from tracking.statistics import interval
+from tracking.statistics import class_mean, interval
 
 
 def markdown_table(header: Sequence[str], body: Sequence[Sequence[str]]) -> str:
@@ -34,7 +34,7 @@ def percent(value: float | None) -> str:
 def mean_and_interval(values: Mapping[tuple[int, int], float], *, signed: bool = False) -> str:
     """Shares by (class, seed) as mean [95 % interval] (n), in %; a dash for none.
 
-    Without an interval where there are too few values for one.
+    Every class counts the same. Without an interval where there are too few values for one.
     """
     if not values:
         return "-"
@@ -42,7 +42,7 @@ def mean_and_interval(values: Mapping[tuple[int, int], float], *, signed: bool =
     for (index, _), value in values.items():
         by_class.setdefault(index, []).append(value)
     form = "+.2f" if signed else ".2f"
-    text = f"{100 * (mean([*values.values()]) or 0.0):{form}}"
+    text = f"{100 * class_mean(by_class):{form}}"
     if (bounds := interval(by_class)) is not None:
         text += f" [{100 * bounds[0]:{form}}, {100 * bounds[1]:{form}}]"
     return f"{text} ({len(values)})"

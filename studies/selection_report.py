@@ -74,7 +74,7 @@ class SelectionReport:
                 for each, rows in signals.items()
                 if (value := last_value(rows, name)) is not None
             ]
-            correlation = spearman(*zip(*pairs, strict=True))
+            correlation = spearman(*zip(*pairs, strict=True)) if len(pairs) > 2 else None
             rank = "-" if correlation is None else f"{correlation:+.2f}"
             body.append([name, rank, str(len(pairs)), *self._choice(trials, key, last, oracle)])
         body.append(["any at random", "", str(len(last)), percent(mean([*last.values()]))])

@@ -22,6 +22,7 @@ from tracking import ENDED, Store
 
 TRIAL_ID = "trial_id"
 _PURPOSE = "nsa_search"
+_ATTEMPTS = 50
 _SAMPLERS = {
     "tpe": lambda seed: optuna.samplers.TPESampler(
         seed=seed, multivariate=True, constant_liar=True
@@ -129,7 +130,10 @@ class Suggestions(Searcher):  # type: ignore[misc]
         elif sum(map(_counts, self._study.get_trials(deepcopy=False))) >= self._wanted:
             return self.FINISHED
         else:
-            number, key = self._ask()
+            asked = self._ask()
+            if asked is None:
+                return self.FINISHED
+            number, key = asked
         self._running[trial_id] = number, key
         return {**self.worker, "trial_id": key}
 
@@ -147,15 +151,17 @@ class Suggestions(Searcher):  # type: ignore[misc]
     def restore(self, checkpoint_path: str) -> None:
         """Never called: ``Tuner.restore`` is not used."""
 
-    def _ask(self) -> tuple[int, str]:
+    def _ask(self) -> tuple[int, str] | None:
+        """A point that no trial has; None if Optuna finds no more, for a space can be small."""
         known = {trial.user_attrs.get(TRIAL_ID) for trial in self._study.get_trials(deepcopy=False)}
-        while True:
+        for _ in range(_ATTEMPTS):
             trial = self._study.ask(self._space)
             key = self._create(trial.params)
             if key not in known:
                 trial.set_user_attr(TRIAL_ID, key)
                 return trial.number, key
             self._study.tell(trial, state=TrialState.FAIL)  # the very same point again
+        return None
 
     def _tell(self, number: int, key: str, status: str | None = None) -> None:
         record = self._store.trial(key)

@@ -1,5 +1,6 @@
 """The life of one trial: configuration in, rows in the ledger out. Knows nothing of Ray."""
 
+import io
 import platform
 import resource
 import socket
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
+from PIL import Image
 
 import nsa_core
 from nsa_core import (
@@ -26,6 +28,11 @@ from nsa_core import (
 )
 from nsa_core.metrics import auprc, fpr_at_recall
 from tracking import ENDED, TrialRecord
+
+HEADLINE = "c-cos"
+"""The score whose mistakes are kept as pictures."""
+
+_EXTREMES = 12
 
 
 def run_trial(
@@ -48,6 +55,7 @@ def run_trial(
             for evaluation in train(config, split, device, record.checkpoint):
                 if evaluation.step == evaluation.total_steps:
                     record.write_artifact("test_scores", _test_scores(evaluation, split))
+                    record.write_artifact("extremes", _extremes(evaluation, config, data_root))
                 record.add(_dynamics(evaluation), _scores(evaluation, split))
                 yield evaluation
         except DivergedError as error:
@@ -166,6 +174,35 @@ def _test_scores(evaluation: Evaluation, split: OneClassSplit) -> pa.Table:
     }
     rows = np.arange(len(split.test_is_outlier))
     return pa.table({"row": rows, "is_outlier": split.test_is_outlier, **scores})
+
+
+def _extremes(evaluation: Evaluation, config: TrialConfig, data_root: str | None) -> pa.Table:
+    """The normal images that look most like outliers, and the outliers most like normals."""
+    test = _images(config.dataset, "test", data_root)
+    scores = evaluation.test.scores["embedding", HEADLINE]
+    outlier = test.labels != config.normal_class
+    rows = []
+    for kind, candidates, worst in (("false alarm", ~outlier, -scores), ("miss", outlier, scores)):
+        order = np.flatnonzero(candidates)
+        for rank, row in enumerate(order[np.argsort(worst[order], kind="stable")[:_EXTREMES]]):
+            rows.append(
+                {
+                    "kind": kind,
+                    "rank": rank + 1,
+                    "row": int(row),
+                    "score": float(scores[row]),
+                    "class_name": test.class_names[test.labels[row]],
+                    "image": _png(test.images[row]),
+                }
+            )
+    return pa.Table.from_pylist(rows)
+
+
+def _png(pixels: np.ndarray[Any, np.dtype[np.uint8]]) -> bytes:
+    """uint8 [C, H, W] as an image file."""
+    stream = io.BytesIO()
+    Image.fromarray(pixels.transpose(1, 2, 0).squeeze()).save(stream, "PNG")
+    return stream.getvalue()
 
 
 def _machine(device: torch.device) -> dict[str, Any]:

@@ -4,17 +4,8 @@ One experiment a study, a parent run for the study, a child run a trial. A tag h
 id, metrics carry the time at which they were measured, so syncing twice changes nothing.
 """
 
-import json
 import os
-from collections.abc import Mapping
-from typing import Any
-
-import pyarrow.parquet as pq
-
-from tracking.ledger import ENDED, TrialRecord
-from tracking.pictures import score_picture
-from tracking.schema import DYNAMICS
-from tracking.store import Store
+from dataclasses import dataclass
 
 # A dead server must answer at once, not after minutes of retries; and nothing phones home.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
@@ -22,12 +13,29 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag, ViewType
+from mlflow.entities import Run, RunTag, ViewType
+
+from tracking.ledger import ENDED, TrialRecord
+from tracking.mlflow_run import artifacts, metrics, params, run_name, tags
+from tracking.store import Store
 
 _TRIAL, _SYNCED_EPOCH, _SYNCED_STATUS = "nsa.trial_id", "nsa.synced_epoch", "nsa.synced_status"
-_STATUS = {"running": "RUNNING", "finished": "FINISHED", "collapsed": "FINISHED"}
-_NOT_METRICS = {"trial_id", "epoch", "time", "collapsed"}
+_STATUS = {
+    "running": "RUNNING",
+    "finished": "FINISHED",
+    "collapsed": "FINISHED",
+    "stopped": "FINISHED",
+}
 _BATCH = 900  # MLflow takes at most 1,000 metrics a call
+
+
+@dataclass
+class _Mirrored:
+    """How far a trial has been brought into MLflow: the run, the last epoch, the status."""
+
+    run_id: str
+    epoch: int
+    status: str
 
 
 class MlflowMirror:
@@ -44,70 +52,67 @@ class MlflowMirror:
         self.study = study
         self.client = MlflowClient(tracking_uri)
         self.experiment = self._experiment(tracking_uri)
-        self.runs = {
-            run.data.tags[_TRIAL]: run for run in self._all_runs() if _TRIAL in run.data.tags
+        self._runs = {
+            run.data.tags[_TRIAL]: _Mirrored(
+                run.info.run_id,
+                int(run.data.tags.get(_SYNCED_EPOCH, 0)),
+                run.data.tags.get(_SYNCED_STATUS, ""),
+            )
+            for run in self._all_runs()
+            if _TRIAL in run.data.tags
         }
+        self._seen: dict[str, tuple[int, int]] = {}
 
     def sync(self) -> int:
         """Bring every trial up to date; returns how many runs were touched."""
-        parent = self.runs.get(self.study) or self._create(self.study, self.study, None)
+        parent = self._runs.get(self.study) or self._create(self.study, self.study, {})
         touched = 0
         for trial_id in self.store.members(self.study):
-            touched += self._sync_trial(self.store.trial(trial_id), parent.info.run_id)
+            record = self.store.trial(trial_id)
+            stamp = _stamp(record)
+            if self._seen.get(trial_id) != stamp:
+                touched += self._sync_trial(record, parent.run_id)
+                self._seen[trial_id] = stamp
         return touched
 
-    def finish(self) -> None:
-        """Sync, then mark the parent run as finished."""
-        self.sync()
-        self.client.set_terminated(self.runs[self.study].info.run_id, "FINISHED")
+    def finish(self) -> int:
+        """Sync, then close the study's own run with its table, picture and report."""
+        touched = self.sync()
+        run_id = self._runs[self.study].run_id
+        for name in (f"{self.study}.md", f"{self.study}.png", f"report/{self.study}.html"):
+            if (self.store.root / name).is_file():
+                self.client.log_artifact(run_id, str(self.store.root / name))
+        self.client.set_terminated(run_id, "FINISHED")
+        return touched
 
     def _sync_trial(self, record: TrialRecord, parent: str) -> bool:
         state = record.state()
-        if state["status"] == "pending":
+        status = state["status"]
+        if status == "pending":
             return False
-        run = self.runs.get(record.trial_id)
-        tags = run.data.tags if run else {}
-        after = int(tags.get(_SYNCED_EPOCH, 0))
+        known = self._runs.get(record.trial_id)
+        after = known.epoch if known else 0
         dynamics = [row for row in record.dynamics().to_pylist() if row["epoch"] > after]
-        if run and not dynamics and tags.get(_SYNCED_STATUS) == state["status"]:
+        if known and not dynamics and known.status == status:
             return False
-        if run is None:
-            run = self._create(record.trial_id, _run_name(record.definition()["config"]), parent)
-            params = _params(record.definition(), state)
-            self.client.log_batch(run.info.run_id, params=params)
-        run_id = run.info.run_id
-        metrics = _metrics(record, dynamics)
-        for start in range(0, len(metrics), _BATCH):
-            self.client.log_batch(run_id, metrics=metrics[start : start + _BATCH])
-        if state["status"] in ENDED:
-            self._log_artifacts(record, run_id)
-            self.client.set_terminated(run_id, _STATUS.get(state["status"], "FAILED"))
-        elif run.info.status != "RUNNING":
-            self.client.update_run(run_id, "RUNNING")
-        done = dynamics[-1]["epoch"] if dynamics else after
-        marks = {
-            _SYNCED_EPOCH: str(done),
-            _SYNCED_STATUS: state["status"],
-            "nsa.status": state["status"],
-        }
-        self.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in marks.items()])
-        self.runs[record.trial_id] = self.client.get_run(run_id)
+        definition = record.definition()
+        if known is None:
+            marks = {"mlflow.parentRunId": parent, **tags(definition)}
+            known = self._create(record.trial_id, run_name(definition["config"]), marks)
+            self.client.log_batch(known.run_id, params=params(definition, state))
+        values = metrics(record, dynamics, state)
+        for start in range(0, len(values), _BATCH):
+            self.client.log_batch(known.run_id, metrics=values[start : start + _BATCH])
+        if status in ENDED:
+            for path in artifacts(record):
+                self.client.log_artifact(known.run_id, str(path))
+            self.client.set_terminated(known.run_id, _STATUS.get(status, "FAILED"))
+        elif known.status in ENDED:
+            self.client.update_run(known.run_id, "RUNNING")
+        known.epoch, known.status = dynamics[-1]["epoch"] if dynamics else after, status
+        done = {_SYNCED_EPOCH: str(known.epoch), _SYNCED_STATUS: status, "nsa.status": status}
+        self.client.log_batch(known.run_id, tags=[RunTag(*pair) for pair in done.items()])
         return True
-
-    def _log_artifacts(self, record: TrialRecord, run_id: str) -> None:
-        for name in ("config.json", "pollution.json"):
-            if (record.folder / name).exists():
-                self.client.log_artifact(run_id, str(record.folder / name))
-        test_scores = record.folder / "test_scores.parquet"
-        if test_scores.exists():
-            last = record.dynamics()["epoch"].to_pylist()[-1]
-            rows = [row for row in record.scores().to_pylist() if row["epoch"] == last]
-            table = pq.read_table(test_scores)
-            aurocs = {row["scorer"]: row["auroc"] for row in rows if row["layer"] == "embedding"}
-            picture = record.folder / "scores.png"
-            title = f"{_run_name(record.definition()['config'])}, epoch {last}"
-            picture.write_bytes(score_picture(table, aurocs, title))
-            self.client.log_artifact(run_id, str(picture))
 
     def _experiment(self, tracking_uri: str) -> str:
         found = self.client.get_experiment_by_name(self.study)
@@ -122,58 +127,24 @@ class MlflowMirror:
         token = None
         while True:
             page = self.client.search_runs(
-                [self.experiment], run_view_type=ViewType.ACTIVE_ONLY, page_token=token
+                [self.experiment],
+                run_view_type=ViewType.ACTIVE_ONLY,
+                max_results=1000,
+                page_token=token,
             )
             runs.extend(page)
             token = page.token
             if not token:
                 return runs
 
-    def _create(self, trial_id: str, name: str, parent: str | None) -> Run:
-        tags = {_TRIAL: trial_id, "mlflow.runName": name, "nsa.study": self.study}
-        if parent:
-            tags["mlflow.parentRunId"] = parent
-        run = self.client.create_run(self.experiment, tags=tags)
-        self.runs[trial_id] = run
-        return run
+    def _create(self, trial_id: str, name: str, more: dict[str, str]) -> _Mirrored:
+        marks = {_TRIAL: trial_id, "mlflow.runName": name, "nsa.study": self.study, **more}
+        run = self.client.create_run(self.experiment, tags=marks)
+        self._runs[trial_id] = _Mirrored(run.info.run_id, 0, "")
+        return self._runs[trial_id]
 
 
-def _run_name(config: Mapping[str, Any]) -> str:
-    return (
-        f"{config['method']} {config['norm']} b{config['batch_size']} "
-        f"{config['dataset'].rsplit('/', 1)[-1]}:{config['normal_class']} "
-        f"p{config['pollution']:g} s{config['seed']}"
-    )
-
-
-def _params(definition: Mapping[str, Any], state: Mapping[str, Any]) -> list[Param]:
-    flat: dict[str, Any] = {}
-    for key, value in definition["config"].items():
-        if isinstance(value, dict):
-            flat |= {f"{key}.{inner}": each for inner, each in value.items()}
-        else:
-            flat[key] = value
-    flat |= {key: value for key, value in definition.items() if key != "config"}
-    flat |= {key: state[key] for key in ("device", "torch", "version") if key in state}
-    return [Param(key, v if isinstance(v, str) else json.dumps(v)) for key, v in flat.items()]
-
-
-def _metrics(record: TrialRecord, dynamics: list[dict[str, Any]]) -> list[Metric]:
-    """Signals as ``signal/loss``, and so on; scores as ``auroc/c-cos``, and so on."""
-    at = {row["epoch"]: int(row["time"].timestamp() * 1000) for row in dynamics}
-    metrics = [
-        Metric(f"signal/{name}", row[name], at[row["epoch"]], row["epoch"])
-        for row in dynamics
-        for name in DYNAMICS.names
-        if name not in _NOT_METRICS and row[name] is not None
-    ]
-    for row in record.scores().to_pylist():
-        if row["epoch"] in at:
-            suffix = (
-                row["scorer"] if row["layer"] == "embedding" else f"{row['layer']}/{row['scorer']}"
-            )
-            metrics += [
-                Metric(f"{kind}/{suffix}", row[kind], at[row["epoch"]], row["epoch"])
-                for kind in ("auroc", "auprc", "fpr95")
-            ]
-    return metrics
+def _stamp(record: TrialRecord) -> tuple[int, int]:
+    """Changes when the trial's record does."""
+    paths = (record.folder / "status.json", record.folder / "dynamics.parquet")
+    return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)  # type: ignore[return-value]

@@ -25,8 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
         uri = options.tracking_uri or default_tracking_uri(store)
         for study in [options.study] if options.study else studies:
             mirror = MlflowMirror(store, study, uri)
-            touched = mirror.sync()
-            mirror.finish()
+            touched = mirror.finish()
             print(f"{study}: {len(store.members(study))} trials, {touched} brought up to date")
     except StoreError as error:
         print(f"error: {error}", file=sys.stderr)

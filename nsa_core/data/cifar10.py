@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 import numpy as np
-from torchvision.datasets import CIFAR10
 
 from nsa_core.data.cache import cached
 from nsa_core.data.image_parquet import image_parquet
@@ -21,13 +20,15 @@ def cifar10(split: str, root: Path | None) -> ImageSet:
     folder = root or Path(os.environ.get("NSA_DATA", "data"))
     if (folder / f"cifar10-{split}.parquet").is_file():
         return image_parquet("cifar10-{split}.parquet", split, folder)
-    batches = folder / CIFAR10.base_folder
+    batches = folder / "cifar-10-batches-py"
     if not batches.is_dir():
         raise InputError(
             f"cifar10: neither {batches} nor {folder / f'cifar10-{split}.parquet'} exists. "
             "Give the folder that holds one of them (--data-root), or download it with "
             "python -c \"from torchvision.datasets import CIFAR10 as C; C('data', download=True)\""
         )
+    from torchvision.datasets import CIFAR10  # seconds to import, and other sets do without
+
     members = CIFAR10.train_list if split == "train" else CIFAR10.test_list
     sources = [batches / name for name, _ in members]
     if missing := [str(source) for source in sources if not source.is_file()]:
@@ -36,6 +37,8 @@ def cifar10(split: str, root: Path | None) -> ImageSet:
 
 
 def _decode(folder: Path, split: str) -> ImageSet:
+    from torchvision.datasets import CIFAR10
+
     try:  # torchvision checks every file's MD5 before it unpickles one
         source = CIFAR10(str(folder), train=split == "train", download=False)
     except RuntimeError as error:

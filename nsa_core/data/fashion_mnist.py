@@ -5,10 +5,10 @@ import hashlib
 import os
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from torchvision.datasets import FashionMNIST
 
 from nsa_core.data.cache import cached
 from nsa_core.data.image_set import ImageSet
@@ -16,7 +16,6 @@ from nsa_core.errors import InputError
 
 _DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 _PREFIX = {"train": "train", "test": "t10k"}
-_MD5 = {url.rsplit("/", 1)[-1]: md5 for url, md5 in FashionMNIST.resources}
 _CONTENT_SHA256 = {  # of the unpacked files
     "train-images-idx3-ubyte.gz": (
         "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"
@@ -27,7 +26,6 @@ _CONTENT_SHA256 = {  # of the unpacked files
     "t10k-images-idx3-ubyte.gz": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
     "t10k-labels-idx1-ubyte.gz": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
 }
-CLASS_NAMES = tuple(FashionMNIST.classes)
 
 
 def fashion_mnist(split: str, root: Path | None) -> ImageSet:
@@ -58,7 +56,7 @@ def _decode(images_path: Path, labels_path: Path) -> ImageSet:
     images = _read_idx(images_path, 3)
     labels = _read_idx(labels_path, 1)
     padded = np.pad(images, ((0, 0), (2, 2), (2, 2)))[:, None]
-    return ImageSet(padded, labels.astype(np.int64), CLASS_NAMES)
+    return ImageSet(padded, labels.astype(np.int64), tuple(_official().classes))
 
 
 def _read_idx(path: Path, dims: int) -> npt.NDArray[np.uint8]:
@@ -67,7 +65,8 @@ def _read_idx(path: Path, dims: int) -> npt.NDArray[np.uint8]:
         raw = gzip.decompress(packed)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: not a whole gzip file ({error}); fetch it again") from error
-    if hashlib.md5(packed, usedforsecurity=False).hexdigest() != _MD5[path.name]:
+    md5 = {url.rsplit("/", 1)[-1]: digest for url, digest in _official().resources}[path.name]
+    if hashlib.md5(packed, usedforsecurity=False).hexdigest() != md5:
         digest = hashlib.sha256(raw).hexdigest()  # Debian compresses the same content anew
         if digest != _CONTENT_SHA256[path.name]:
             raise InputError(
@@ -76,3 +75,10 @@ def _read_idx(path: Path, dims: int) -> npt.NDArray[np.uint8]:
             )
     shape = np.frombuffer(raw, ">i4", dims, offset=4)
     return np.frombuffer(raw, np.uint8, offset=4 + 4 * dims).reshape(shape)
+
+
+def _official() -> Any:
+    """torchvision's class, for its checksums and names."""
+    from torchvision.datasets import FashionMNIST  # seconds to import, and needed once
+
+    return FashionMNIST

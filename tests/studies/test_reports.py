@@ -1,5 +1,6 @@
 """Tables and pictures of made-up results, against means computed by hand."""
 
+import dataclasses
 import io
 import re
 
@@ -10,16 +11,20 @@ from PIL import Image
 from nsa_core import TrialConfig
 from studies.cell_report import CellReport
 from studies.curve_report import CurveReport
+from studies.pollution_report import PollutionReport
 from studies.results import Results, load_results
 from studies.score_report import ScoreReport
 from tracking import create_store
+from tracking.statistics import interval
 
 
-def results(values: dict[tuple[str, int, int], float], **config) -> Results:
-    """Trials by (norm, batch size, class), two epochs; the last one's c-cos AUROC is the value."""
+def results(values: dict[tuple, float], **config) -> Results:
+    """Trials by (norm, batch size, class, seed if not 0); the value is the last c-cos AUROC."""
     trials = {
-        f"{index:016x}": TrialConfig(norm=norm, batch_size=batch, normal_class=label, **config)
-        for index, (norm, batch, label) in enumerate(values)
+        f"{index:016x}": TrialConfig(
+            norm=norm, batch_size=batch, normal_class=label, seed=sum(seed), **config
+        )
+        for index, (norm, batch, label, *seed) in enumerate(values)
     }
     scores, dynamics = {}, {}
     for key, value in zip(trials, values.values(), strict=True):
@@ -37,7 +42,8 @@ def results(values: dict[tuple[str, int, int], float], **config) -> Results:
     return Results(
         trials=trials,
         states={key: {"status": "finished"} for key in trials},
-        class_names={label: f"class {label}" for _, _, label in values},
+        signals={},
+        class_names={label: f"class {label}" for _, _, label, *_ in values},
         dynamics=dynamics,
         scores=scores,
     )
@@ -49,20 +55,52 @@ GRID = {
 }  # fmt: skip
 
 
-def test_cells_hold_mean_spread_and_paired_difference():
-    report = CellReport("norm", "batch_size", "c-cos", paper={("digits", "none", 16): 0.5})
+def test_cells_hold_mean_interval_and_paired_difference():
+    report = CellReport(("norm",), "batch_size", "c-cos", paper={("digits", "none", 16): 0.5})
+    seeds = {(n, b, c, s): v + 0.01 * s for (n, b, c), v in GRID.items() for s in (0, 2)}
+    text = report.tables(results(seeds))
+    low, high = interval({0: [0.8, 0.82], 1: [0.7, 0.72]})
+    cell = rf"76\.00 \[{100 * low:.2f}, {100 * high:.2f}\] \(4\)"
+    assert re.search(rf"\| none \| +{cell} \| +50\.00 \|", text)
+    low, high = interval({0: [0.1, 0.1], 1: [0.2, 0.2]})
+    gain = rf"\+15\.00 \[\+{100 * low:.2f}, \+{100 * high:.2f}\] \(4\)"
+    assert re.search(rf"\| both - none +\| +{gain} \|", text)
+    assert re.search(r"\| both \| +64 \| 86\.00 \| 86\.00 \|", text)
+
+
+def test_without_repeats_a_cell_has_no_interval():
+    text = CellReport(("norm",), "batch_size", "c-cos").tables(results(GRID))
+    assert re.search(r"\| none \| +75\.00 \(2\) \| +75\.00 \(2\) \|", text)
+
+
+def test_rows_of_two_fields_compare_all_else_equal():
+    report = CellReport(("norm", "batch_size"), "pollution", "c-cos")
     text = report.tables(results(GRID))
-    deviation = 100 * np.std([0.8, 0.7], ddof=1)
-    assert re.search(rf"\| none \| +75\.00 ± {deviation:.2f} \(2\) \| +50\.00 \|", text)
-    assert re.search(
-        r"\| both - none +\| \+15\.00 ± 5\.00 \(2\) +\| \+10\.00 ± 5\.00 \(2\) \|", text
-    )
-    assert re.search(r"\| both \| +64 \| 85\.00 \| 85\.00 \|", text)
+    assert re.search(r"\| none 64 +\| +75\.00 \(2\) \|", text)
+    assert re.search(r"\| both - none 64 +\| +\+10\.00 \(2\) \|", text)
+
+
+def test_pollution_costs_the_slope_that_least_squares_finds():
+    cells = CellReport(("norm",), "pollution", "c-cos")
+    found = [results(GRID, pollution=p) for p in (0.0, 0.1)]
+    keys = [f"{index:016x}" for index in range(2 * len(GRID))]
+    second = dict(zip(found[1].trials, keys[len(GRID) :], strict=True))
+    both = {name: {**getattr(found[0], name)} for name in ("trials", "dynamics", "scores")}
+    for name, held in both.items():
+        held |= {second[key]: value for key, value in getattr(found[1], name).items()}
+    for key in second.values():  # 5 points less for every tenth of outliers, class 1 twice that
+        drop = 0.05 * (1 + both["trials"][key].normal_class)
+        both["scores"][key] = [{**row, "auroc": row["auroc"] - drop} for row in both["scores"][key]]
+    one_batch = {k for k, config in both["trials"].items() if config.batch_size == 16}
+    kept = {name: {k: v for k, v in held.items() if k in one_batch} for name, held in both.items()}
+    text = PollutionReport(cells).tables(dataclasses.replace(found[0], **kept))
+    assert re.search(r"\| none +\| -7\.50 \(2\) \| +class 1 70\.00 \| +class 1 60\.00 \|", text)
+    assert re.search(r"\| both - none \| +[+-]0\.00 \(2\) \|", text)
 
 
 def test_only_pairs_of_the_same_class_and_seed_are_compared():
     alone = {key: value for key, value in GRID.items() if key != ("none", 16, 0)}
-    text = CellReport("norm", "batch_size", "c-cos").tables(results(alone))
+    text = CellReport(("norm",), "batch_size", "c-cos").tables(results(alone))
     assert re.search(r"\| both - none +\| +\+20\.00 \(1\) +\|", text)
 
 
@@ -88,7 +126,7 @@ def test_scores_are_a_table_an_arm_with_layers_in_order():
 @pytest.mark.parametrize(
     "report",
     [
-        CellReport("norm", "batch_size", "c-cos"),
+        CellReport(("norm",), "batch_size", "c-cos"),
         CurveReport(("method", "norm"), "c-cos"),
         ScoreReport(("norm", "pollution")),
     ],

@@ -1,12 +1,16 @@
 """Grids: every cell once, in an order that keeps an interrupted study comparable."""
 
+import re
+from collections import Counter
+
 import pytest
 
 from nsa_core import InputError
 from studies.batchsize_ablation import STUDY
 from studies.early_stopping import STUDY as EARLY_STOPPING
+from studies.full_ablation import STUDY as FULL
 from studies.runner import register, trial_id
-from studies.study import Grid, build_grid
+from studies.study import Preset, Study, build_grid
 from tracking import create_store
 
 
@@ -28,8 +32,8 @@ def test_classes_by_name_or_index_and_never_twice():
 def test_trial_ids_name_the_configuration_and_the_data():
     grid = build_grid(STUDY, "quick")
     again = build_grid(STUDY, "quick")
-    ids = [trial_id(config, grid.data_fingerprint) for config in grid.configs]
-    assert ids == [trial_id(config, again.data_fingerprint) for config in again.configs]
+    ids = [trial_id(config, grid.data.fingerprint) for config in grid.configs]
+    assert ids == [trial_id(config, again.data.fingerprint) for config in again.configs]
     assert len(set(ids)) == len(ids)
     assert trial_id(grid.configs[0], "other data") not in ids
 
@@ -42,8 +46,45 @@ def test_fields_that_vary_together_are_one_axis():
         build_grid(EARLY_STOPPING, "quick", overrides={"method": "byol"})
 
 
-def test_a_duplicate_cell_is_refused(tmp_path):
-    grid = build_grid(STUDY, "quick", classes=["3"])
-    doubled = Grid(STUDY, grid.configs + grid.configs[:1], grid.data_fingerprint, grid.class_names)
-    with pytest.raises(InputError, match="the same trial"):
-        register(create_store(tmp_path / "store"), doubled)
+def study(axes, base=None) -> Study:
+    preset = Preset("digits", (3,), axes, {"batch_size": 16, **(base or {})})
+    return Study("mine", "Mine", STUDY.report, {"quick": preset})
+
+
+@pytest.mark.parametrize(
+    ("axes", "message"),
+    [
+        ({"norm": ("f", "f")}, "two cells of mine are the same trial"),
+        ({"pollution": (0.1, 0.10)}, "two cells of mine are the same trial"),
+        ({"norm": ()}, "axis 'norm' of mine has no values; the grid would be empty"),
+        ({"widht": (8, 16)}, "unknown axis of mine 'widht'; did you mean 'width'?"),
+        ({("norm", "dpeth"): (("f", 1),)}, "unknown axis of mine 'dpeth'; did you mean 'depth'?"),
+        ({("norm", "depth"): (("f",),)}, "has the value ('f',); need a tuple of 2 values"),
+        ({"evaluations": (1, 2)}, "'evaluations' is no axis of mine: one training is evaluated"),
+        ({"layers": (("embedding",),)}, "'layers' is no axis of mine: one training is scored"),
+        ({"seed": (0, 1)}, "'seed' is no axis of mine: seeds are given with --seeds"),
+    ],
+)
+def test_a_grid_that_makes_no_sense_is_refused(axes, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        build_grid(study(axes), "quick")
+
+
+def test_an_interrupted_grid_has_every_cell_equally_often():
+    grid = build_grid(FULL, "quick", overrides={"budget": 1})
+    assert len(grid.configs) == 640
+    for done in (64, 128, 500):
+        cells = Counter((c.norm, c.batch_size, c.pollution) for c in grid.configs[:done])
+        assert len(cells) == 64
+        assert max(cells.values()) - min(cells.values()) <= 1
+
+
+def test_registering_writes_how_the_study_reads(tmp_path):
+    store = create_store(tmp_path / "store")
+    register(store, build_grid(STUDY, "quick", classes=["3"]))
+    about = store.about("batchsize_ablation")
+    assert about["title"].startswith("Table 3")
+    assert (about["rows"], about["columns"], about["headline"]) == (["norm"], "batch_size", "c-cos")
+    paper = {(p["where"]["norm"], p["where"]["batch_size"]): p["auroc"] for p in about["paper"]}
+    assert paper["both", 32] == 0.929
+    assert {p["scorer"] for p in about["paper"]} == {"k-cos"}

@@ -1,0 +1,36 @@
+"""The pollution study on real digits, tiny: nested outliers, slopes, intervals."""
+
+import json
+import re
+
+from studies.cli import main
+from studies.pollution_robustness import STUDY
+from tests.studies.conftest import OPTIONS
+from tracking import open_store
+
+TOY = ["--preset", "quick", "--epochs", "2", "--classes", "0,1", "--seeds", "2"]
+TOY += ["--set", "width=8", "--set", "depth=10", "--set", f"method_options={OPTIONS}"]
+
+
+def test_the_cost_of_pollution_with_intervals_over_classes_and_seeds(tmp_path, capsys):
+    path = tmp_path / "store"
+    assert main(STUDY, [*TOY, "--store", str(path)]) == 0
+    shown = capsys.readouterr().out
+    number = r"[+-]?\d+\.\d\d"
+    interval = rf"\[{number}, {number}\] \(4\)"
+    for name in ("simsiam none", "simsiam both", "both - none simsiam"):
+        assert re.search(rf"^\| {name} +\| +{number} {interval}", shown, re.MULTILINE)
+    assert "worst class, p = 0.1" in shown
+    store = open_store(path)
+    assert len(store.members(STUDY.name)) == 24
+    taken = {}
+    for key in store.members(STUDY.name):
+        config = store.trial(key).definition()["config"]
+        rows = json.loads((store.trial(key).folder / "pollution.json").read_text())["indices"]
+        taken[config["normal_class"], config["seed"], config["norm"], config["pollution"]] = rows
+    for (label, seed, norm, _), rows in taken.items():
+        assert set(taken[label, seed, norm, 0.05]) < set(taken[label, seed, norm, 0.1])
+        assert taken[label, seed, "none", 0.1] == taken[label, seed, "both", 0.1]
+        assert rows or taken[label, seed, norm, 0.0] == []
+    extremes = store.trial(key).folder / "extremes.parquet"
+    assert extremes.is_file()

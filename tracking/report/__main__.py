@@ -1,0 +1,39 @@
+"""Write the reports of a store: ``python -m tracking.report STORE``."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from tracking.errors import StoreError
+from tracking.report.document import write_report
+from tracking.store import open_store
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Report on every study of the store, or on the one named; 2 for bad input."""
+    parser = argparse.ArgumentParser(prog="python -m tracking.report", description=__doc__)
+    parser.add_argument("store", help="folder of the store")
+    parser.add_argument("--study", help="only this study")
+    parser.add_argument("--out", metavar="DIR", help="default: the folder report of the store")
+    options = parser.parse_args(arguments)
+    try:
+        store = open_store(options.store)
+        studies = store.studies()
+        if not studies:
+            raise StoreError(f"store {store.root} has no study yet; run one with --store")
+        if options.study and options.study not in studies:
+            raise StoreError(
+                f"no study {options.study!r} in the store (it has: {', '.join(studies)})"
+            )
+        folder = Path(options.out) if options.out else store.root / "report"
+        for study in [options.study] if options.study else studies:
+            for path in write_report(store, study, folder):
+                print(path)
+    except (StoreError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
