@@ -14,7 +14,8 @@ import torch
 
 from nsa_core import InputError, OneClassSplit, TrialConfig, train
 from nsa_core.data import Labelled
-from studies.trial import peak_memory_mb, split_of
+from studies.machine import peak_memory_mb
+from studies.trial import split_of
 
 _SOME_IMAGES = 1000  # of the training and of the test images, for an evaluation
 _TIMED_SECONDS = 2.0

@@ -13,7 +13,7 @@ TOY = ["--preset", "quick", "--epochs", "4", "--classes", "3", "--set", "evaluat
 TOY += ["--set", "width=8", "--set", "depth=10", "--set", f"method_options={OPTIONS}"]
 HIDDEN = {  # columns that tell when, how fast and where, not what
     "time", "train_seconds", "evaluate_seconds", "images_per_second", "started_at", "ended_at",
-    "seconds", "peak_memory_mb", "attempts",
+    "seconds", "peak_memory_mb", "attempts", "energy_joules",
 }  # fmt: skip
 
 
