@@ -22,6 +22,7 @@ from studies.study import Report, Study
 from tracking import Store, StoreError, create_store
 from tracking.atomic import write_bytes
 from tracking.mlflow_thread import MlflowThread
+from tracking.report import write_report
 from tracking.store import default_tracking_uri
 
 
@@ -101,21 +102,22 @@ def _run(work: Work, options: argparse.Namespace, how: RunOptions, where: Placem
         mirror = MlflowThread(store, work.name, tracking_uri)
         mirror.start()
         started = time.monotonic()
+        through = False
         try:
             if left:
                 work.run(store, how, where)
+            through = True
         finally:
             summary = store.write_summary()
-            mirrored = mirror.close(timeout_s=120)
+            if not through:
+                mirror.close(timeout_s=5)
         trials = work.trials(store)
-        results = load_results(store, trials)
-        text = _report(work, results)
-        report = store.root / f"{work.name}.md"
-        write_bytes(report, text.encode())
-        if results.scores:
-            write_bytes(report.with_suffix(".png"), work.report.picture(results))
+        text = _write_tables(work, store, load_results(store, trials))
+        page, _ = write_report(store, work.name, store.root / "report")
+        mirrored = mirror.close(timeout_s=120)
     print(f"\n{text}")
-    _where_to_look(store, summary, report, tracking_uri, mirrored)
+    print(f"report   {page}")
+    _where_to_look(store, work.name, summary, tracking_uri, mirrored)
     states = Counter(store.trial(key).state()["status"] for key in trials)
     if left:
         print(f"{left} trials in {time.monotonic() - started:.0f} s")
@@ -123,19 +125,24 @@ def _run(work: Work, options: argparse.Namespace, how: RunOptions, where: Placem
     return 0 if well == len(trials) else 1
 
 
-def _report(work: Work, results: Results) -> str:
+def _write_tables(work: Work, store: Store, results: Results) -> str:
+    """The study's tables in Markdown, and their picture, beside the results."""
     tables = work.report.tables(results) if results.scores else "No trial has finished yet."
     parts = [f"{work.title}. {results.scope()}", tables, results.excluded()]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    text = "\n\n".join(part for part in parts if part) + "\n"
+    path = store.root / f"{work.name}.md"
+    write_bytes(path, text.encode())
+    if results.scores:
+        write_bytes(path.with_suffix(".png"), work.report.picture(results))
+    return text
 
 
 def _where_to_look(
-    store: Store, summary: Path, report: Path, tracking_uri: str, mirrored: bool
+    store: Store, name: str, summary: Path, tracking_uri: str, mirrored: bool
 ) -> None:
-    print(f"table    {report}")
-    print(f"picture  {report.with_suffix('.png')}")
+    print(f"table    {store.root / name}.md")
+    print(f"picture  {store.root / name}.png")
     print(f"Parquet  {summary}/{{trials,dynamics,scores}}.parquet")
-    print(f"report   python -m tracking.report {store.root}")
     if not mirrored:
         print(
             f"MLflow   not up to date; later: python -m tracking.mlflow_sync {store.root} "
