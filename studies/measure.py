@@ -8,6 +8,7 @@ import tempfile
 from dataclasses import dataclass, replace
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
+from threading import BrokenBarrierError
 from typing import Any
 
 import torch
@@ -96,6 +97,8 @@ def _worker(
         together.wait()
         timed = _run(config, split, device, steps, None)
         together.wait()  # until all have been timed beside the others
+    except BrokenBarrierError:
+        return  # another copy has failed, and says why
     except Exception as error:
         out.put(f"{type(error).__name__}: {error}")
         together.abort()

@@ -208,9 +208,10 @@ def _check_batches(configs: Sequence[TrialConfig], train: ImageSet) -> None:
     """Refuse a batch that a class cannot fill before any trial starts."""
     for config in configs:
         normals = int((train.labels == config.normal_class).sum())
-        if config.batch_size > normals:
+        left = normals - int(config.held_out * normals)
+        if config.batch_size > left:
             raise InputError(
-                f"batch_size {config.batch_size} is larger than the {normals} training images of "
+                f"batch_size {config.batch_size} is larger than the {left} training images of "
                 f"class {train.class_names[config.normal_class]!r} of {config.dataset}; "
-                f"use at most {normals}"
+                f"use at most {left}"
             )
