@@ -5,8 +5,10 @@ import hashlib
 import logging
 import os
 import shutil
+import signal
 import socket
 import tempfile
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,7 @@ os.environ.update(  # before Ray is imported
         "RAY_USAGE_STATS_ENABLED": "0",
         "TUNE_GLOBAL_CHECKPOINT_S": "600",  # Ray's notes are not what a second run reads
         "TUNE_MAX_PENDING_TRIALS_PG": "16",  # so that the next trial waits, not the worker
+        "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours: stop at once, and say how to go on
         "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
         "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
         "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "-1",
@@ -120,9 +123,15 @@ def run(
     progress: Progress,
     scheduler: TrialScheduler | None = None,
 ) -> None:
-    """Run what the queue hands out to its end. Ray is started, unless joined before, and left."""
+    """Run what the queue hands out to its end. Ray is started, unless joined before, and left.
+
+    Raises:
+        KeyboardInterrupt: at Ctrl-C or SIGTERM, once the workers are gone.
+    """
     if not ray.is_initialized():
         ray.init(num_cpus=len(os.sched_getaffinity(0)), include_dashboard=False, **_QUIET)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # Ray's own would abort
     scratch = Path(tempfile.mkdtemp(prefix="tune-", dir=_scratch_root(store)))
     watcher = _Watcher(store, progress)
     try:
