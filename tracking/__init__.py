@@ -2,12 +2,13 @@
 
 from tracking.errors import StoreError
 from tracking.ledger import ENDED, TrialRecord
-from tracking.schema import SCHEMA_VERSION
+from tracking.schema import SCHEMA_VERSION, SIGNAL_COLUMNS
 from tracking.store import Store, create_store, open_store
 
 __all__ = [
     "ENDED",
     "SCHEMA_VERSION",
+    "SIGNAL_COLUMNS",
     "Store",
     "StoreError",
     "TrialRecord",

@@ -1,7 +1,6 @@
 """A trial's record in the store: what it is, how it stands, what it has measured so far."""
 
 import fcntl
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,16 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 
 from tracking.atomic import write_json, write_parquet
 from tracking.errors import StoreError
-from tracking.schema import DYNAMICS, SCORES, SIGNALS, versioned
+from tracking.reading import read_json, read_parquet
+from tracking.schema import DYNAMICS, SCORES, SIGNAL_COLUMNS, versioned
 
 ENDED = ("finished", "collapsed", "diverged", "stopped", "failed")
 """How a trial can end; "stopped" is a scheduler's choice. Only finished ones are averaged."""
 
-_KEYS = {"dynamics": ["epoch"], "scores": ["epoch", "layer", "scorer"]}
+_KEYS = ("epoch", "layer", "scorer")  # which order the rows of a file
 
 
 class TrialRecord:
@@ -59,14 +59,14 @@ class TrialRecord:
 
     def definition(self) -> dict[str, Any]:
         """What ``create`` wrote: ``config`` and the facts."""
-        return _read_json(self.folder / "config.json")
+        return read_json(self.folder / "config.json")
 
     # how it stands -------------------------------------------------------------------------
 
     def state(self) -> dict[str, Any]:
         """``status`` and what came with it; "pending" for a trial that never began."""
         path = self.folder / "status.json"
-        return _read_json(path) if path.exists() else {"status": "pending", "attempts": 0}
+        return read_json(path) if path.exists() else {"status": "pending", "attempts": 0}
 
     def begin(self, facts: Mapping[str, Any]) -> None:
         """Mark it running; ``facts`` are about the machine of this attempt."""
@@ -91,17 +91,18 @@ class TrialRecord:
     def add(self, dynamics: Mapping[str, Any], scores: Sequence[Mapping[str, Any]]) -> None:
         """Record one evaluated epoch. An epoch that comes again replaces its earlier rows."""
         own = {"trial_id": self.trial_id, "epoch": dynamics["epoch"]}
-        _replace(self.folder / "scores.parquet", SCORES, "scores", [{**own, **s} for s in scores])
+        rows = [{**own, **score} for score in scores]
+        _replace_epoch(self.folder / "scores.parquet", SCORES, own["epoch"], rows)
         row = {"time": datetime.now(UTC), **dynamics, **own}
-        _replace(self.folder / "dynamics.parquet", DYNAMICS, "dynamics", [row])
+        _replace_epoch(self.folder / "dynamics.parquet", DYNAMICS, own["epoch"], [row])
 
     def dynamics(self) -> pa.Table:
         """One row an evaluated epoch, in order."""
         return _read_table(self.folder / "dynamics.parquet", DYNAMICS)
 
     def signals(self) -> list[dict[str, Any]]:
-        """One row an evaluated epoch, in order, of the columns that may select (``SIGNALS``)."""
-        return self.dynamics().select(SIGNALS).to_pylist()  # type: ignore[no-any-return]
+        """One row an evaluated epoch, in order, of what may select (``SIGNAL_COLUMNS``)."""
+        return self.dynamics().select(SIGNAL_COLUMNS).to_pylist()  # type: ignore[no-any-return]
 
     def scores(self) -> pa.Table:
         """One row an evaluated epoch, layer and scorer."""
@@ -123,32 +124,18 @@ def _try_lock(descriptor: int) -> bool:
     return True
 
 
-def _replace(path: Path, schema: pa.Schema, kind: str, rows: list[dict[str, Any]]) -> None:
-    merged = {
-        tuple(row[key] for key in _KEYS[kind]): row
-        for row in [*_read_table(path, schema).to_pylist(), *rows]
-    }
-    ordered = [merged[key] for key in sorted(merged)]
-    write_parquet(path, pa.Table.from_pylist(ordered, schema=versioned(schema)))
+def _replace_epoch(path: Path, schema: pa.Schema, epoch: int, rows: list[dict[str, Any]]) -> None:
+    keys = [(name, "ascending") for name in _KEYS if name in schema.names]
+    kept = _read_table(path, schema).filter(pc.field("epoch") != epoch)
+    table = pa.concat_tables([kept, pa.Table.from_pylist(rows, schema=schema)]).sort_by(keys)
+    write_parquet(path, table.replace_schema_metadata(versioned(schema).metadata))
 
 
 def _read_table(path: Path, schema: pa.Schema) -> pa.Table:
-    if not path.exists():
+    try:
+        return read_parquet(path, schema)
+    except FileNotFoundError:
         return schema.empty_table()
-    try:
-        return pq.read_table(path, schema=schema).replace_schema_metadata(None)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise StoreError(f"{path} cannot be read ({error}); move it away to go on") from error
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{path} cannot be read ({error}); move it away to go on") from error
-    if not isinstance(value, dict):
-        raise StoreError(f"{path} does not hold an object; move it away to go on")
-    return value
 
 
 def _now() -> str:

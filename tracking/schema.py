@@ -103,7 +103,7 @@ SCORES = pa.schema(
     ]
 )
 
-SIGNALS = (
+SIGNAL_COLUMNS = (
     "trial_id",
     "epoch",
     "step",
@@ -118,6 +118,9 @@ SIGNALS = (
     ),
 )
 """Columns of ``dynamics`` that come from the training split alone: all that may select."""
+
+KEYS = ("trial_id", "epoch", "layer", "scorer")
+"""What names a row of dynamics (the first two) or of scores (all); never null."""
 
 TABLES = {"trials": TRIALS, "dynamics": DYNAMICS, "scores": SCORES}
 

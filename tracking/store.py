@@ -2,7 +2,6 @@
 
 import contextlib
 import fcntl
-import json
 import os
 import re
 import socket
@@ -14,17 +13,25 @@ from typing import Any
 
 import pyarrow as pa
 
-from tracking.atomic import write_json, write_parquet
-from tracking.errors import StoreError
+from tracking.atomic import write_json
+from tracking.errors import DamagedFileError, StoreError
+from tracking.generation import GenerationError, open_generation, pointed_at
 from tracking.ledger import TrialRecord
-from tracking.schema import DYNAMICS, SCHEMA_VERSION, SCORES, TABLES, TRIALS, versioned
+from tracking.reading import read_json
+from tracking.schema import SCHEMA_VERSION, TABLES
+from tracking.snapshot import Snapshot
 
 _TRIAL_ID = re.compile(r"[0-9a-f]{16}")
 _STUDY = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
-def open_store(path: str | Path) -> "Store":
+def open_store(path: str | Path, *, skip_damaged: bool = False) -> "Store":
     """Open a store that exists.
+
+    Args:
+        path: its folder.
+        skip_damaged: leave out what cannot be read of trials and list it in ``Store.skipped``,
+            where otherwise the first damaged file is an error.
 
     Raises:
         StoreError: there is no store at ``path``, or it is of a newer schema version.
@@ -33,18 +40,13 @@ def open_store(path: str | Path) -> "Store":
     marker = root / "store.json"
     if not marker.is_file():
         raise StoreError(f"no store at {root}; a study makes one with --store {root}")
-    try:
-        found = json.loads(marker.read_text())["schema_version"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise StoreError(
-            f"{marker} is damaged ({error}); it should hold a schema_version"
-        ) from error
+    found = _schema_version(marker)
     if not isinstance(found, int) or not 1 <= found <= SCHEMA_VERSION:
         raise StoreError(
             f"store {root} has schema version {found!r}, this program reads 1 to {SCHEMA_VERSION}; "
             "give another --store, or use the program version that made it"
         )
-    return Store(root)
+    return Store(root, skip_damaged=skip_damaged)
 
 
 def create_store(path: str | Path) -> "Store":
@@ -59,7 +61,7 @@ def create_store(path: str | Path) -> "Store":
             raise StoreError(f"{root} exists and is not a store; give an empty or a new folder")
         write_json(root / "store.json", {"schema_version": SCHEMA_VERSION})
     store = open_store(root)
-    if json.loads((root / "store.json").read_text())["schema_version"] < SCHEMA_VERSION:
+    if _schema_version(root / "store.json") < SCHEMA_VERSION:
         write_json(root / "store.json", {"schema_version": SCHEMA_VERSION})
     return store
 
@@ -73,11 +75,18 @@ class Store:
     """Use ``open_store`` or ``create_store`` to get one.
 
     ``trials()``, ``dynamics()`` and ``scores()`` are Arrow tables with the columns of
-    ``tracking.schema``, read from the trials' own files, so they are never stale.
+    ``tracking.schema``, never stale: what has changed since the last compaction is read from the
+    trials' own files.
+
+    Attributes:
+        root: its folder.
+        skipped: damaged files that were left out so far, with the error; see ``open_store``.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, skip_damaged: bool = False) -> None:
         self.root = root
+        self.skipped: dict[Path, str] = {}
+        self._skip_damaged = skip_damaged
 
     @contextmanager
     def writing(self, purpose: str) -> Iterator[None]:
@@ -107,10 +116,16 @@ class Store:
                     lock.truncate(0)
 
     def trial(self, trial_id: str) -> TrialRecord:
-        """The record of a trial, whether it has begun or not."""
-        if not _TRIAL_ID.fullmatch(trial_id):
-            raise StoreError(f"trial id is {trial_id!r}; need 16 hexadecimal digits")
-        return TrialRecord(self.root / "trials" / trial_id)
+        """The record of a trial, whether it has begun or not.
+
+        Raises:
+            StoreError: the id is none, or the trial's folder is a link out of the store.
+        """
+        _check_id(trial_id)
+        folder = self.root / "trials" / trial_id
+        if folder.is_symlink() and not folder.resolve().is_relative_to(self.root.resolve()):
+            raise StoreError(f"{folder} is a link out of the store; move the trial into it")
+        return TrialRecord(folder)
 
     def plan(
         self, study: str, trial_ids: Iterable[str], about: Mapping[str, Any] | None = None
@@ -121,6 +136,8 @@ class Store:
         """
         path = self._plan_path(study)
         members = list(dict.fromkeys([*self.members(study), *trial_ids]))
+        for trial_id in members:
+            _check_id(trial_id)
         about = self.about(study) if about is None else dict(about)
         write_json(path, {"study": study, "about": about, "trials": members})
 
@@ -128,13 +145,25 @@ class Store:
         """How a study reads: its ``title``, the configuration fields that are its ``rows`` and its
         ``columns``, its ``headline`` scorer, the ``paper``'s values. Empty if nobody said.
         """
-        path = self._plan_path(study)
-        return dict(json.loads(path.read_text()).get("about", {})) if path.exists() else {}
+        about = self._read_plan(study).get("about", {})
+        if not isinstance(about, dict):
+            raise StoreError(f"{self._plan_path(study)}: 'about' is {about!r}; need an object")
+        return about
 
     def members(self, study: str) -> list[str]:
-        """Ids of the trials of a study, in the order they were planned."""
-        path = self._plan_path(study)
-        return list(json.loads(path.read_text())["trials"]) if path.exists() else []
+        """Ids of the trials of a study, in the order they were planned.
+
+        Raises:
+            StoreError: what the plan lists is no list of trial ids.
+        """
+        plan = self._read_plan(study)
+        members = plan.get("trials") if plan else []
+        if not isinstance(members, list):
+            path = self._plan_path(study)
+            raise StoreError(f"{path}: 'trials' is {members!r}; need a list of trial ids")
+        for trial_id in members:
+            _check_id(trial_id, f"{self._plan_path(study)}: ")
+        return list(dict.fromkeys(members))
 
     def studies(self) -> list[str]:
         """Names of the studies in the store."""
@@ -142,43 +171,58 @@ class Store:
 
     def trials(self) -> pa.Table:
         """One row a study and trial, planned ones that never began included."""
-        rows = [
-            _trial_row(study, self.trial(trial_id))
-            for study in self.studies()
-            for trial_id in self.members(study)
-        ]
-        return pa.Table.from_pylist(rows, schema=TRIALS)
+        return self._table("trials")
 
     def dynamics(self) -> pa.Table:
         """One row a trial and evaluated epoch."""
-        tables = [self.trial(trial_id).dynamics() for trial_id in self._all_members()]
-        return pa.concat_tables([DYNAMICS.empty_table(), *tables]).combine_chunks()
+        return self._table("dynamics")
 
     def scores(self) -> pa.Table:
         """One row a trial, evaluated epoch, layer and scorer."""
-        tables = [self.trial(trial_id).scores() for trial_id in self._all_members()]
-        return pa.concat_tables([SCORES.empty_table(), *tables]).combine_chunks()
+        return self._table("scores")
 
     def sql(self, query: str) -> pa.Table:
-        """Answer a query over the views ``trials``, ``dynamics`` and ``scores`` (DuckDB)."""
-        import duckdb  # only queries need it
+        """Answer a query over the views ``trials``, ``dynamics`` and ``scores`` (DuckDB).
 
-        with duckdb.connect(":memory:") as connection:
-            for name in TABLES:
-                connection.register(name, getattr(self, name)())
-            connection.execute("SET enable_external_access = false")
-            return connection.sql(query).to_arrow_table()
+        Raises:
+            QueryError: it is no single select, or it fails; files are out of its reach.
+        """
+        from tracking import sql  # imports DuckDB, which only queries need
+
+        return sql.answer(query, self._tables)
 
     def write_summary(self) -> Path:
-        """Write the three tables to ``parquet/`` for other tools; returns that folder."""
-        folder = self.root / "parquet"
-        for name, schema in TABLES.items():
-            table = getattr(self, name)()
-            write_parquet(folder / f"{name}.parquet", table.cast(versioned(schema)))
-        return folder
+        """Compact the store; returns the folder of its three tables, which other tools can read."""
+        from tracking.compaction import compact  # which knows the store
 
-    def _all_members(self) -> list[str]:
-        return list(dict.fromkeys(t for study in self.studies() for t in self.members(study)))
+        return compact(self)
+
+    def snapshot(self, *, compacted: bool = True) -> Snapshot:
+        """What a reader sees now; not ``compacted``: from the trials' own files alone."""
+        studies = {
+            study: [self.trial(trial_id) for trial_id in self.members(study)]
+            for study in self.studies()
+        }
+        folder = pointed_at(self.root) if compacted else None
+        skipped = self.skipped if self._skip_damaged else None
+        return Snapshot(studies, open_generation(folder) if folder else None, skipped)
+
+    def _table(self, name: str) -> pa.Table:
+        table = self._tables([name])[name]
+        return table.cast(TABLES[name]).combine_chunks()  # cast: out of the dictionaries
+
+    def _tables(self, names: Iterable[str]) -> dict[str, pa.Table]:
+        while True:
+            folder = pointed_at(self.root)
+            try:
+                return self.snapshot().tables(names)
+            except GenerationError:
+                if pointed_at(self.root) == folder:
+                    raise  # else a compaction has meanwhile replaced and removed it
+
+    def _read_plan(self, study: str) -> dict[str, Any]:
+        path = self._plan_path(study)
+        return read_json(path) if path.exists() else {}
 
     def _plan_path(self, study: str) -> Path:
         if not _STUDY.fullmatch(study):
@@ -188,26 +232,15 @@ class Store:
         return self.root / "studies" / f"{study}.json"
 
 
-def _trial_row(study: str, record: TrialRecord) -> dict[str, Any]:
-    definition, state = record.definition(), record.state()
-    config = definition["config"]
-    dynamics = record.dynamics().to_pylist()
-    row = {name: config[name] for name in TRIALS.names if name in config}
-    row |= {name: definition[name] for name in TRIALS.names if name in definition}
-    row |= {name: state[name] for name in TRIALS.names if name in state}
-    row |= {
-        name: json.dumps(config[name], sort_keys=True)
-        for name in ("augment", "layers", "method_options")
-        if name in config
-    }
-    for name in ("started_at", "ended_at"):
-        if name in row:
-            row[name] = datetime.fromisoformat(row[name])
-    row |= {
-        "study": study,
-        "trial_id": record.trial_id,
-        "epochs": dynamics[-1]["epoch"] if dynamics else 0,
-        "steps": dynamics[-1]["step"] if dynamics else 0,
-        "seconds": sum(each["train_seconds"] + each["evaluate_seconds"] for each in dynamics),
-    }
-    return row
+def _check_id(trial_id: Any, where: str = "") -> None:
+    if not isinstance(trial_id, str) or not _TRIAL_ID.fullmatch(trial_id):
+        raise StoreError(f"{where}trial id is {trial_id!r}; need 16 hexadecimal digits")
+
+
+def _schema_version(marker: Path) -> Any:
+    try:
+        return read_json(marker)["schema_version"]
+    except (DamagedFileError, KeyError) as error:
+        raise StoreError(
+            f"{marker} is damaged ({error}); it should hold a schema_version"
+        ) from error

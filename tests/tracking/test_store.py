@@ -3,6 +3,8 @@
 import json
 import multiprocessing
 import os
+import re
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -99,13 +101,6 @@ def test_sql_over_the_views(store):
     assert answer.to_pylist() == [{"norm": "both", "auroc": 0.9}]
 
 
-def test_sql_cannot_read_other_files(store, tmp_path):
-    secret = tmp_path / "secret.csv"
-    secret.write_text("a\n1\n")
-    with pytest.raises(Exception, match="disabled"):
-        store.sql(f"select * from '{secret}'")
-
-
 def test_summary_is_the_same_tables_with_a_version(store):
     store.trial(FIRST).add(*evaluation(1))
     folder = store.write_summary()
@@ -143,6 +138,52 @@ def test_study_names_cannot_leave_the_store(store, name):
 def test_trial_ids_cannot_leave_the_store(store, trial_id):
     with pytest.raises(StoreError, match="trial id"):
         store.trial(trial_id)
+
+
+@pytest.mark.parametrize("member", ["../../etc", "/etc", 7, None, "0" * 17])
+def test_a_plan_edited_by_hand_cannot_leave_the_store(store, member):
+    path = store.root / "studies" / "table3.json"
+    path.write_text(json.dumps({"study": "table3", "trials": [FIRST, member]}))
+    for ask in (store.trials, store.scores, lambda: store.members("table3")):
+        with pytest.raises(StoreError, match=r"table3.json: trial id is .*need 16 hexadecimal"):
+            ask()
+
+
+@pytest.mark.parametrize("text", ["", "[1]", '{"trials": "all"}', '{"study": "table3"}'])
+def test_a_damaged_plan_is_named(store, text):
+    (store.root / "studies" / "table3.json").write_text(text)
+    with pytest.raises(StoreError, match=r"table3.json"):
+        store.trials()
+
+
+def test_a_plan_that_names_a_trial_twice_has_it_once(store):
+    path = store.root / "studies" / "table3.json"
+    path.write_text(json.dumps({"study": "table3", "trials": [FIRST, FIRST, SECOND]}))
+    assert store.trials()["trial_id"].to_pylist() == [FIRST, SECOND]
+
+
+def test_planning_what_is_no_trial_id_is_refused(store):
+    with pytest.raises(StoreError, match="trial id is 'x'"):
+        store.plan("table3", ["x"])
+    assert store.members("table3") == [FIRST, SECOND]
+
+
+def test_links_out_of_the_store_are_refused(store, tmp_path):
+    outside = tmp_path / "elsewhere" / SECOND
+    outside.parent.mkdir()
+    store.trial(SECOND).folder.rename(outside)
+    (store.root / "trials" / SECOND).symlink_to(outside)
+    for ask in (store.trials, store.dynamics, lambda: store.trial(SECOND)):
+        with pytest.raises(StoreError, match=rf"{SECOND} is a link out of the store"):
+            ask()
+    (store.root / "trials" / SECOND).unlink()
+    outside.rename(store.root / "trials" / SECOND)
+    store.trial(FIRST).add(*evaluation(1))
+    (store.trial(SECOND).folder / "scores.parquet").symlink_to(
+        store.trial(FIRST).folder / "scores.parquet"
+    )
+    with pytest.raises(StoreError, match=rf"{SECOND}/scores.parquet is no plain file"):
+        store.scores()
 
 
 def test_a_truncated_file_is_named(store):
@@ -230,25 +271,135 @@ def test_kill_while_writing_leaves_whole_files(store):
         assert pq.read_table(store.trial(FIRST).folder / "test_scores.parquet").num_rows == 5000
 
 
-def test_a_store_of_an_older_schema_version_still_reads(store):
+def rewrite(record, name: str, change) -> None:
+    path = record.folder / f"{name}.parquet"
+    pq.write_table(change(pq.read_table(path)), path)
+
+
+def version_1(table: pa.Table) -> pa.Table:
+    """Dynamics with the columns of version 1 (of its geometry, kappa and three that are gone)."""
+    kept = [n for n in table.column_names if not n.startswith("projection_")]
+    gone = ("resultant", "mmd", "uniformity", "alignment", "spread", "effective", "linear", "knn")
+    kept = [n for n in kept if not n.startswith(gone) and n != "held_out_auroc"]
+    old = table.select(kept)
+    for name in ("spread_embedding", "spread_projection", "effective_rank"):
+        old = old.append_column(name, pa.array([0.5] * len(old)))
+    return old
+
+
+def test_files_of_two_schema_versions_read_together(store):
+    for trial_id in (FIRST, SECOND):
+        record = store.trial(trial_id)
+        with record.claim():
+            record.begin({"host": "here"})
+            record.add(*evaluation(1))
+            record.end("finished")
     record = store.trial(FIRST)
-    with record.claim():
-        record.begin({"host": "here"})
-        record.add(*evaluation(1))
-        record.end("finished")
     config = {key: value for key, value in CONFIG.items() if key not in ("layers", "probe_images")}
     (record.folder / "config.json").write_text(json.dumps({"config": config, "class_name": "3"}))
-    path = record.folder / "dynamics.parquet"
-    old = pq.read_table(path).drop_columns(["held_out_auroc"])
-    pq.write_table(old, path)
+    rewrite(record, "dynamics", version_1)
     (store.root / "store.json").write_text('{"schema_version": 1}')
     older = open_store(store.root)
     assert older.trials().schema == TRIALS
     assert older.trials()["layers"].to_pylist() == [None, '["embedding"]']
-    (row,) = older.dynamics().to_pylist()
-    assert (row["held_out_auroc"], row["loss"]) == (None, -0.5)
+    assert older.dynamics().schema == DYNAMICS
+    first, second = older.dynamics().to_pylist()
+    assert (first["spread_train"], first["kappa_train"], first["loss"]) == (None, 1.0, -0.5)
+    assert (second["spread_train"], second["held_out_auroc"]) == (1.0, 1.0)
+    answer = older.sql("select count(*) as n, count(spread_train) as known from dynamics")
+    assert answer.to_pylist() == [{"n": 2, "known": 1}]
     create_store(store.root)  # whoever writes to it makes it one of today's
     assert json.loads((store.root / "store.json").read_text()) == {"schema_version": SCHEMA_VERSION}
+
+
+def test_numbers_are_never_cast(store):
+    for trial_id, loss in ((FIRST, 4.0), (SECOND, 4.5)):
+        store.trial(trial_id).add(*evaluation(1, loss))
+
+    def whole_numbers(table: pa.Table) -> pa.Table:
+        place = table.column_names.index("loss")
+        return table.set_column(place, "loss", table["loss"].cast(pa.int64()))
+
+    assert store.sql("select max(loss) as loss from dynamics").to_pylist() == [{"loss": 4.5}]
+    rewrite(store.trial(FIRST), "dynamics", whole_numbers)  # the first file read
+    for ask in (store.dynamics, store.trial(FIRST).dynamics, lambda: store.sql("from dynamics")):
+        with pytest.raises(StoreError, match=rf"{FIRST}/dyn.*'loss' is int64, need double"):
+            ask()
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "complaint"),
+    [
+        ("batch_size", 4.5, "'batch_size' is 4.5, need int64"),
+        ("batch_size", "16", "'batch_size' is '16', need int64"),
+        ("pollution", "0.1", "'pollution' is '0.1', need double"),
+        ("seed", 2**70, "'seed' is 1180591620717411303424, need int64"),
+    ],
+)
+def test_a_value_of_another_type_is_named(store, field, value, complaint):
+    path = store.trial(FIRST).folder / "config.json"
+    path.write_text(json.dumps({"config": {**CONFIG, field: value}}))
+    with pytest.raises(StoreError, match=rf"{FIRST}/config.json.*{re.escape(complaint)}"):
+        store.trials()
+    assert open_store(store.root, skip_damaged=True).trials()["trial_id"].to_pylist() == [SECOND]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"status": "running", "started_at": "yesterday"}'])
+def test_a_damaged_status_is_named(store, text):
+    (store.trial(SECOND).folder / "status.json").write_text(text)
+    with pytest.raises(StoreError, match=rf"{SECOND}/status.json cannot be read"):
+        store.trials()
+
+
+def test_damaged_files_are_skipped_on_request_and_listed(store):
+    for trial_id in (FIRST, SECOND):
+        store.trial(trial_id).add(*evaluation(1))
+    scores = store.trial(FIRST).folder / "scores.parquet"
+    dynamics = store.trial(SECOND).folder / "dynamics.parquet"
+    for path in (scores, dynamics):
+        path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(StoreError, match=rf"{SECOND}/dynamics.parquet cannot be read"):
+        store.trials()
+    lenient = open_store(store.root, skip_damaged=True)
+    assert set(lenient.scores()["trial_id"].to_pylist()) == {SECOND}
+    assert lenient.skipped.keys() == {scores}
+    assert lenient.dynamics()["trial_id"].to_pylist() == [FIRST]
+    assert lenient.trials()["trial_id"].to_pylist() == [FIRST]
+    assert lenient.skipped.keys() == {scores, dynamics}
+    assert all(str(path) in reason for path, reason in lenient.skipped.items())
+
+
+def test_a_file_without_its_keys_or_of_another_trial_is_damaged(store):
+    for trial_id in (FIRST, SECOND):
+        store.trial(trial_id).add(*evaluation(1))
+    rewrite(store.trial(FIRST), "scores", lambda table: table.drop_columns(["layer"]))
+    with pytest.raises(StoreError, match=r"scores.parquet cannot be read \(no column 'layer'\)"):
+        store.scores()
+    shutil.copy(store.trial(SECOND).folder / "scores.parquet", store.trial(FIRST).folder)
+    with pytest.raises(StoreError, match=f"{FIRST}/scores.parquet.*rows of other trials"):
+        store.scores()
+
+
+def test_a_trial_without_scores(store):
+    dynamics, _ = evaluation(1)
+    store.trial(FIRST).add(dynamics, [])
+    store.trial(SECOND).add(*evaluation(1))
+    assert store.dynamics().num_rows == 2
+    assert set(store.scores()["trial_id"].to_pylist()) == {SECOND}
+    assert store.sql("from trials where epochs = 1").num_rows == 2
+
+
+@pytest.mark.parametrize(
+    "name", ['Müller\'s "cat"', "<b>3</b> & | x", "two\nlines", "猫 \U0001f431", ""]
+)
+def test_class_names_come_back_as_they_are(store, name):
+    path = store.trial(FIRST).folder / "config.json"
+    path.unlink()
+    store.trial(FIRST).create(CONFIG, {"class_name": name})
+    store.write_summary()
+    assert store.trials()["class_name"].to_pylist() == [name, "3"]
+    quoted = name.replace("'", "''")
+    assert store.sql(f"from trials where class_name = '{quoted}'").num_rows == 1
 
 
 def test_signals_are_the_columns_of_the_training_split_alone(store):

@@ -1,0 +1,113 @@
+"""One question to a store: ``python -m tracking.query STORE "select ..."``.
+
+The tables are trials, dynamics and scores; docs/results_schema.md says what their columns mean.
+"""
+
+import argparse
+import io
+import sys
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+
+from tracking.atomic import write_bytes, write_parquet
+from tracking.errors import QueryError, StoreError
+from tracking.schema import TABLES
+from tracking.store import open_store
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print or write what a query selects; returns the exit status, 2 for bad input."""
+    parser = argparse.ArgumentParser(prog="python -m tracking.query", description=__doc__)
+    parser.add_argument("store", help="folder of the store")
+    parser.add_argument("query", help="one select, in DuckDB's SQL")
+    parser.add_argument("--out", metavar="FILE", help=".csv or .parquet, instead of printing")
+    parser.add_argument(
+        "--skip-damaged", action="store_true", help="leave damaged files out, and name them"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        out = _checked_out(options.out) if options.out else None
+        store = open_store(options.store, skip_damaged=options.skip_damaged)
+        table = store.sql(options.query)
+        for reason in store.skipped.values():
+            print(f"skipped: {reason}", file=sys.stderr)
+        if out is None:
+            print(aligned(table))
+        else:
+            _write(out, table)
+            print(f"{table.num_rows} rows in {out}")
+    except StoreError as error:
+        print(f"error: {error}", file=sys.stderr)
+        if isinstance(error, QueryError):
+            print(_hint(), file=sys.stderr)
+        return 2
+    return 0
+
+
+def aligned(table: pa.Table) -> str:
+    """A table as text: numbers to the right, six digits of a fraction, nothing for null."""
+    columns = []
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        cells = [_plain(name), *map(_cell, column.to_pylist())]
+        width = max(map(_width, cells))
+        right = _is_number(column.type)
+        padding = [" " * (width - _width(cell)) for cell in cells]
+        shown = [
+            pad + cell if right else cell + pad for pad, cell in zip(padding, cells, strict=True)
+        ]
+        columns.append([shown[0], "-" * width, *shown[1:]])
+    return "\n".join("  ".join(line).rstrip() for line in zip(*columns, strict=True))
+
+
+def _checked_out(name: str) -> Path:
+    path = Path(name)
+    if path.suffix not in (".csv", ".parquet"):
+        raise StoreError(f"--out is {name!r}; need a name that ends in .csv or .parquet")
+    return path
+
+
+def _write(path: Path, table: pa.Table) -> None:
+    try:
+        if path.suffix == ".parquet":
+            write_parquet(path, table)
+        else:
+            stream = io.BytesIO()
+            pyarrow.csv.write_csv(table, stream)
+            write_bytes(path, stream.getvalue())
+    except (pa.ArrowException, OSError) as error:
+        raise StoreError(f"{path} cannot be written ({error})") from error
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:.6g}" if isinstance(value, float) else _plain(str(value))
+
+
+def _plain(text: str) -> str:
+    """In one line, and without what would steer a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _width(text: str) -> int:
+    """Columns of a terminal that a text takes."""
+    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
+    return len(text) + wide - sum(map(bool, map(unicodedata.combining, text)))
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)
+    return any(test(kind) for test in tests)
+
+
+def _hint() -> str:
+    lines = [f"  {name}: {', '.join(schema.names)}" for name, schema in TABLES.items()]
+    return "\n".join(["hint: one select over these tables and columns:", *lines])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""Rows of the table ``trials``, out of what a trial is, how it stands and how far it came."""
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tracking.errors import DamagedFileError
+from tracking.ledger import TrialRecord
+from tracking.schema import TRIALS
+
+LENGTHS = ("trial_id", "epoch", "step", "train_seconds", "evaluate_seconds")
+"""Columns of dynamics that a row of trials is made of."""
+
+_AS_JSON = ("augment", "layers", "method_options")
+
+_FITS: dict[pa.DataType, Callable[[Any], bool]] = {  # Arrow itself would turn 4.5 into 4
+    pa.int64(): lambda value: type(value) is int and -(2**63) <= value < 2**63,
+    pa.float64(): lambda value: (
+        type(value) is float or (type(value) is int and abs(value) <= 2**53)
+    ),
+    pa.string(): lambda value: (
+        type(value) is str and value.encode("utf-8", "replace").decode() == value
+    ),
+    pa.bool_(): lambda value: type(value) is bool,
+    TRIALS.field("started_at").type: lambda value: type(value) is datetime,
+}
+
+_COLUMNS = [(field.name, field.type, _FITS[field.type]) for field in TRIALS]
+
+
+def trial_row(
+    record: TrialRecord, state: Mapping[str, Any], dynamics: pa.Table | None
+) -> dict[str, Any]:
+    """One row, without a study.
+
+    Args:
+        state: ``record.state()``, read before the dynamics.
+        dynamics: at least the columns ``LENGTHS``, in the order of epochs; None if there are none.
+
+    Raises:
+        DamagedFileError: a file does not hold what it should.
+    """
+    definition = record.definition()
+    path = record.folder / "config.json"
+    config = definition.get("config")
+    if not isinstance(config, dict):
+        raise DamagedFileError(path, "it holds no configuration")
+    texts = {
+        name: json.dumps(config[name], sort_keys=True, ensure_ascii=False)
+        for name in _AS_JSON
+        if name in config
+    }
+    row = _columns(path, {**config, **texts, **definition})
+    row |= _columns(record.folder / "status.json", {**state, **_times(state)})
+    row |= {"study": None, "trial_id": record.trial_id, "epochs": 0, "steps": 0, "seconds": 0.0}
+    if dynamics is not None and dynamics.num_rows:
+        row["epochs"], row["steps"] = (dynamics[name][-1].as_py() for name in ("epoch", "step"))
+        spent = pc.add(dynamics["train_seconds"], dynamics["evaluate_seconds"])
+        row["seconds"] = pc.sum(spent).as_py()
+    return row
+
+
+def _columns(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that are columns, each of the column's type."""
+    found = {}
+    for name, kind, fits in _COLUMNS:
+        value = values.get(name)
+        if value is not None:
+            if not fits(value):
+                raise DamagedFileError(path, f"{name!r} is {value!r}, need {kind}")
+            found[name] = value
+    return found
+
+
+def _times(state: Mapping[str, Any]) -> dict[str, datetime]:
+    found = {}
+    for name in ("started_at", "ended_at"):
+        with suppress(TypeError, ValueError, KeyError):  # what is no time, its type will tell
+            found[name] = datetime.fromisoformat(state[name])
+    return found
