@@ -37,10 +37,20 @@ def run_trial(
             return
         record.begin(machine_facts(device))
         meter = EnergyMeter(torch.get_num_threads())
+        sizes: dict[str, int] = {}
+
+        def end(status: str, message: str = "") -> None:
+            record.end(status, message, **usage(device, meter), **sizes)
+
         try:
             definition = record.definition()
             config = TrialConfig.from_dict(definition["config"])
             split = split_of(config, data_root, definition["data_fingerprint"])
+            sizes |= {
+                "train_images": len(split.train_images),
+                "pollution_images": int(split.is_pollution.sum()),
+                "test_images": len(split.test_images),
+            }
             record.write_artifact("pollution", _pollution(config, split))
             for evaluation in train(config, split, device, record.checkpoint):
                 if evaluation.step == evaluation.total_steps:
@@ -50,13 +60,13 @@ def run_trial(
                 record.add(dynamics_row(evaluation), score_rows(evaluation, split))
                 yield evaluation
         except DivergedError as error:
-            record.end("diverged", str(error), **usage(device, meter))
+            end("diverged", str(error))
             return
         except InputError as error:
-            record.end("failed", str(error), **usage(device, meter))
+            end("failed", str(error))
             return
         except Exception as error:
-            record.end("failed", f"{type(error).__name__}: {error}", **usage(device, meter))
+            end("failed", f"{type(error).__name__}: {error}")
             raise
         last = record.dynamics().to_pylist()[-1]
         if last["collapsed"]:
@@ -64,9 +74,9 @@ def run_trial(
                 f"spread of embeddings {last['spread_train']:.3g}, "
                 f"of projections {last['projection_spread_train']:.3g}"
             )
-            record.end("collapsed", message, **usage(device, meter))
+            end("collapsed", message)
         else:
-            record.end("finished", **usage(device, meter))
+            end("finished")
 
 
 @cache  # for the worker's next trials; the fingerprint says whether it is what was planned

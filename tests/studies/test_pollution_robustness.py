@@ -23,6 +23,10 @@ def test_the_cost_of_pollution_with_intervals_over_classes_and_seeds(tmp_path, c
     assert "worst class, p = 0.1" in shown
     store = open_store(path)
     assert len(store.members(STUDY.name)) == 24
+    for row in store.trials().to_pylist():
+        share = row["pollution_images"] / row["train_images"]
+        assert row["pollution"] - 0.01 < share <= row["pollution"]
+        assert row["test_images"] == 540
     taken = {}
     for key in store.members(STUDY.name):
         config = store.trial(key).definition()["config"]
