@@ -35,7 +35,7 @@ class TrialRecord:
         self.checkpoint = folder / "checkpoint.pt"
 
     @contextmanager
-    def claim(self, wait_s: float = 60.0) -> Iterator[None]:
+    def claim(self, wait_s: float = 120.0) -> Iterator[None]:
         """Hold the trial against every other process; the hold ends with the process at latest.
 
         Raises:
