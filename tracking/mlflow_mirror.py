@@ -1,41 +1,43 @@
 """MLflow as a view of a store: made from its files, by one writer, and safe to make again.
 
-One experiment a study, a parent run for the study, a child run a trial. A tag holds the trial's
-id, metrics carry the time at which they were measured, so syncing twice changes nothing.
+One experiment a study, a parent run for the study, a child run a trial. Tags hold the trial's id
+and how far it has been synced, runs and metrics carry the times of the trial, so syncing twice
+changes nothing, and a mirror made anew equals the first.
 """
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
-# A dead server must answer at once, not after minutes of retries; and nothing phones home.
+# A dead server must answer at once, not after minutes of retries, and nothing phones home.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 from mlflow import MlflowClient
-from mlflow.entities import Run, RunTag, ViewType
+from mlflow.entities import Metric, Run, RunTag, ViewType
 
 from tracking.ledger import ENDED, TrialRecord
-from tracking.mlflow_run import artifacts, metrics, params, run_name, tags
+from tracking.mlflow_run import artifacts, metrics, milliseconds, params, run_name, tags
 from tracking.store import Store
 
-_TRIAL, _SYNCED_EPOCH, _SYNCED_STATUS = "nsa.trial_id", "nsa.synced_epoch", "nsa.synced_status"
-_STATUS = {
-    "running": "RUNNING",
-    "finished": "FINISHED",
-    "collapsed": "FINISHED",
-    "stopped": "FINISHED",
-}
-_BATCH = 900  # MLflow takes at most 1,000 metrics a call
+_TRIAL, _STARTED = "nsa.trial_id", "nsa.started_at"
+_EPOCH, _TIME, _STATUS = "nsa.synced_epoch", "nsa.synced_time", "nsa.synced_status"
+_ENDS = {"finished": "FINISHED", "collapsed": "FINISHED", "stopped": "FINISHED"}
+_BATCH = 1000  # MLflow takes no more metrics a call
+_PAGE = 100  # runs a call, each with its metrics: a server must answer in time
+
+Key = tuple[str, str]
+"""What a run is of: the trial, and when it began; another store may have the trial as well."""
 
 
 @dataclass
 class _Mirrored:
-    """How far a trial has been brought into MLflow: the run, the last epoch, the status."""
+    """How far a trial has been brought into MLflow; the status is empty if not at all."""
 
     run_id: str
-    epoch: int
-    status: str
+    status: str = ""
+    epoch: int = 0
+    time: int = 0  # the latest of the rows up to that epoch, in milliseconds
 
 
 class MlflowMirror:
@@ -52,71 +54,95 @@ class MlflowMirror:
         self.study = study
         self.client = MlflowClient(tracking_uri)
         self.experiment = self._experiment(tracking_uri)
-        self._runs = {
-            run.data.tags[_TRIAL]: _Mirrored(
-                run.info.run_id,
-                int(run.data.tags.get(_SYNCED_EPOCH, 0)),
-                run.data.tags.get(_SYNCED_STATUS, ""),
-            )
-            for run in self._all_runs()
-            if _TRIAL in run.data.tags
-        }
-        self._seen: dict[str, tuple[int, int]] = {}
+        self._runs = dict(map(_mirrored, self._all_runs()))
+        self._seen: dict[str, tuple[int, ...]] = {}
 
     def sync(self) -> int:
         """Bring every trial up to date; returns how many runs were touched."""
-        parent = self._runs.get(self.study) or self._create(self.study, self.study, {})
         touched = 0
         for trial_id in self.store.members(self.study):
             record = self.store.trial(trial_id)
             stamp = _stamp(record)
             if self._seen.get(trial_id) != stamp:
-                touched += self._sync_trial(record, parent.run_id)
+                touched += self._sync_trial(record)
                 self._seen[trial_id] = stamp
         return touched
 
     def finish(self) -> int:
         """Sync, then close the study's own run with its table, picture and report."""
         touched = self.sync()
-        run_id = self._runs[self.study].run_id
+        run_id = self._parent()
         for name in (f"{self.study}.md", f"{self.study}.png", f"report/{self.study}.html"):
             if (self.store.root / name).is_file():
                 self.client.log_artifact(run_id, str(self.store.root / name))
         self.client.set_terminated(run_id, "FINISHED")
         return touched
 
-    def _sync_trial(self, record: TrialRecord, parent: str) -> bool:
+    def run_of(self, record: TrialRecord) -> str | None:
+        """Id of the trial's run; None before its first sync."""
+        known = self._runs.get((record.trial_id, record.state().get("started_at", "")))
+        return known.run_id if known else None
+
+    def _sync_trial(self, record: TrialRecord) -> bool:
         state = record.state()
         status = state["status"]
         if status == "pending":
             return False
-        known = self._runs.get(record.trial_id)
-        after = known.epoch if known else 0
-        dynamics = [row for row in record.dynamics().to_pylist() if row["epoch"] > after]
-        if known and not dynamics and known.status == status:
+        key = record.trial_id, state["started_at"]
+        rows = record.dynamics().to_pylist()
+        known = self._runs.get(key)
+        if known and _latest(rows, known.epoch) != known.time and known.status:
+            self.client.delete_run(known.run_id)  # epochs came again: maybe with other numbers
+            known = None
+        new = [row for row in rows if known is None or row["epoch"] > known.epoch]
+        if known and not new and known.status == status:
             return False
         definition = record.definition()
         if known is None:
-            marks = {"mlflow.parentRunId": parent, **tags(definition)}
-            known = self._create(record.trial_id, run_name(definition["config"]), marks)
-            self.client.log_batch(known.run_id, params=params(definition, state))
-        values = metrics(record, dynamics, state)
-        for start in range(0, len(values), _BATCH):
-            self.client.log_batch(known.run_id, metrics=values[start : start + _BATCH])
+            known = self._create(key, run_name(definition["config"]), self._parent())
+        if not known.status:
+            self.client.log_batch(known.run_id, params=params(definition))
+        self._log(known.run_id, metrics(record, new, state))
         if status in ENDED:
             for path in artifacts(record):
                 self.client.log_artifact(known.run_id, str(path))
-            self.client.set_terminated(known.run_id, _STATUS.get(status, "FAILED"))
+            end = milliseconds(state["ended_at"])
+            self.client.set_terminated(known.run_id, _ENDS.get(status, "FAILED"), end)
         elif known.status in ENDED:
             self.client.update_run(known.run_id, "RUNNING")
-        known.epoch, known.status = dynamics[-1]["epoch"] if dynamics else after, status
-        done = {_SYNCED_EPOCH: str(known.epoch), _SYNCED_STATUS: status, "nsa.status": status}
-        self.client.log_batch(known.run_id, tags=[RunTag(*pair) for pair in done.items()])
+        known.status, known.epoch = status, new[-1]["epoch"] if new else known.epoch
+        known.time = _latest(rows, known.epoch)
+        marks = {_EPOCH: known.epoch, _TIME: known.time, _STATUS: status}
+        self._tag(known.run_id, {**tags(definition, state), **marks})  # last: all the rest is there
         return True
+
+    def _log(self, run_id: str, values: list[Metric]) -> None:
+        # By key, the last epoch first: MLflow then has to note but one latest value a key.
+        values.sort(key=lambda metric: (metric.key, -metric.step))
+        for start in range(0, len(values), _BATCH):
+            self.client.log_batch(run_id, metrics=values[start : start + _BATCH])
+
+    def _tag(self, run_id: str, marks: dict[str, Any]) -> None:
+        self.client.log_batch(run_id, tags=[RunTag(name, str(v)) for name, v in marks.items()])
+
+    def _parent(self) -> str:
+        known = self._runs.get((self.study, ""))
+        return (known or self._create((self.study, ""), self.study)).run_id
+
+    def _create(self, key: Key, name: str, parent: str | None = None) -> _Mirrored:
+        marks = {_TRIAL: key[0], _STARTED: key[1], "nsa.study": self.study, "mlflow.runName": name}
+        if parent:
+            marks["mlflow.parentRunId"] = parent
+        start = milliseconds(key[1]) if key[1] else None
+        run = self.client.create_run(self.experiment, start, tags=marks)
+        self._runs[key] = _Mirrored(run.info.run_id)
+        return self._runs[key]
 
     def _experiment(self, tracking_uri: str) -> str:
         found = self.client.get_experiment_by_name(self.study)
         if found is not None:
+            if found.lifecycle_stage == "deleted":
+                self.client.restore_experiment(found.experiment_id)
             return str(found.experiment_id)
         local = tracking_uri.startswith("sqlite:")
         place = (self.store.root / "mlflow-artifacts" / self.study).as_uri() if local else None
@@ -128,8 +154,9 @@ class MlflowMirror:
         while True:
             page = self.client.search_runs(
                 [self.experiment],
-                run_view_type=ViewType.ACTIVE_ONLY,
-                max_results=1000,
+                f"tags.`{_TRIAL}` != ''",
+                ViewType.ACTIVE_ONLY,
+                max_results=_PAGE,
                 page_token=token,
             )
             runs.extend(page)
@@ -137,14 +164,22 @@ class MlflowMirror:
             if not token:
                 return runs
 
-    def _create(self, trial_id: str, name: str, more: dict[str, str]) -> _Mirrored:
-        marks = {_TRIAL: trial_id, "mlflow.runName": name, "nsa.study": self.study, **more}
-        run = self.client.create_run(self.experiment, tags=marks)
-        self._runs[trial_id] = _Mirrored(run.info.run_id, 0, "")
-        return self._runs[trial_id]
+
+def _mirrored(run: Run) -> tuple[Key, _Mirrored]:
+    marks = run.data.tags
+    return (marks[_TRIAL], marks.get(_STARTED, "")), _Mirrored(
+        run.info.run_id,
+        marks.get(_STATUS, ""),
+        int(marks.get(_EPOCH, 0)),
+        int(marks.get(_TIME, 0)),
+    )
 
 
-def _stamp(record: TrialRecord) -> tuple[int, int]:
+def _latest(rows: list[dict[str, Any]], epoch: int) -> int:
+    return max((milliseconds(row["time"]) for row in rows if row["epoch"] <= epoch), default=0)
+
+
+def _stamp(record: TrialRecord) -> tuple[int, ...]:
     """Changes when the trial's record does."""
     paths = (record.folder / "status.json", record.folder / "dynamics.parquet")
-    return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)  # type: ignore[return-value]
+    return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)

@@ -1,7 +1,14 @@
-"""What MLflow is told of one trial: name, tags, params, metrics, artifacts."""
+"""What MLflow is told of one trial: name, tags, params, metrics, artifacts.
+
+Metrics are ``auroc/SCORER`` of the embedding, ``auroc/LAYER/SCORER`` of other layers,
+``other/auprc/SCORER`` and ``other/fpr95/SCORER`` of the embedding alone (Parquet has all layers),
+``signal/COLUMN`` for what ``dynamics`` holds, and ``system/COLUMN`` for what it says of speed.
+MLflow shows the first of them in the alphabet first.
+"""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +16,15 @@ import pyarrow.parquet as pq
 from mlflow.entities import Metric, Param
 
 from tracking.atomic import write_bytes
-from tracking.ledger import TrialRecord
+from tracking.ledger import ENDED, TrialRecord
 from tracking.pictures import extremes_picture, score_picture
 from tracking.schema import DYNAMICS
 
-_NOT_METRICS = {"trial_id", "epoch", "time", "collapsed", "step"}
-_SYSTEM = {"train_seconds", "evaluate_seconds", "images_per_second"}
+_KEYS = {"trial_id", "epoch", "time"}
+_SPEED = {"train_seconds", "evaluate_seconds", "images_per_second"}
+_ONCE = ("peak_memory_mb", "energy_joules")
 _FILTERS = ("dataset", "method", "norm", "batch_size", "pollution", "seed")
+_MACHINE = ("host", "device", "torch", "version", "commit")
 
 
 def run_name(config: Mapping[str, Any]) -> str:
@@ -27,16 +36,16 @@ def run_name(config: Mapping[str, Any]) -> str:
     )
 
 
-def tags(definition: Mapping[str, Any]) -> dict[str, str]:
-    """What runs are filtered by: ``tags."nsa.norm" = 'both'``."""
+def tags(definition: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, str]:
+    """What runs are filtered by (``tags."nsa.norm" = 'both'``), how it stands, where it ran."""
     config = definition["config"]
-    return {f"nsa.{name}": str(config[name]) for name in _FILTERS} | {
-        "nsa.class": str(definition["class_name"])
-    }
+    found = {name: config[name] for name in _FILTERS} | {"class": definition["class_name"]}
+    found |= {name: state[name] for name in ("status", "message", *_MACHINE) if state.get(name)}
+    return {f"nsa.{name}": str(value) for name, value in found.items()}
 
 
-def params(definition: Mapping[str, Any], state: Mapping[str, Any]) -> list[Param]:
-    """The whole configuration, the data, and what it ran on."""
+def params(definition: Mapping[str, Any]) -> list[Param]:
+    """The whole configuration, and the facts about its data."""
     flat: dict[str, Any] = {}
     for key, value in definition["config"].items():
         if isinstance(value, dict):
@@ -44,33 +53,32 @@ def params(definition: Mapping[str, Any], state: Mapping[str, Any]) -> list[Para
         else:
             flat[key] = value
     flat |= {key: value for key, value in definition.items() if key != "config"}
-    flat |= {key: state[key] for key in ("device", "torch", "version") if key in state}
     return [Param(key, v if isinstance(v, str) else json.dumps(v)) for key, v in flat.items()]
 
 
 def metrics(
-    record: TrialRecord, dynamics: list[dict[str, Any]], state: Mapping[str, Any]
+    record: TrialRecord, dynamics: Iterable[Mapping[str, Any]], state: Mapping[str, Any]
 ) -> list[Metric]:
-    """Of these epochs: auroc/SCORER of the embedding, auroc/LAYER/SCORER of others, signal/NAME,
-    and the trial's own system/NAME.
-    """
-    at = {row["epoch"]: int(row["time"].timestamp() * 1000) for row in dynamics}
+    """Of the epochs of these rows of dynamics; once it has ended, what it took as a whole too."""
+    at = {row["epoch"]: milliseconds(row["time"]) for row in dynamics}
     found = [
-        Metric(f"{_group(name)}/{name}", row[name], at[row["epoch"]], row["epoch"])
+        Metric(f"{_group(name)}/{name}", float(row[name]), at[row["epoch"]], row["epoch"])
         for row in dynamics
         for name in DYNAMICS.names
-        if name not in _NOT_METRICS and row[name] is not None
+        if name not in _KEYS and row[name] is not None
     ]
     for row in record.scores().to_pylist():
-        if row["epoch"] in at:
-            layer = "" if row["layer"] == "embedding" else f"{row['layer']}/"
-            found += [
-                Metric(f"{kind}/{layer}{row['scorer']}", row[kind], at[row["epoch"]], row["epoch"])
-                for kind in ("auroc", "auprc", "fpr95")
-            ]
-    if dynamics and "peak_memory_mb" in state:
-        last = dynamics[-1]["epoch"]
-        found.append(Metric("system/peak_memory_mb", state["peak_memory_mb"], at[last], last))
+        if (epoch := row["epoch"]) in at:
+            inner = row["layer"] == "embedding"
+            name = row["scorer"] if inner else f"{row['layer']}/{row['scorer']}"
+            found.append(Metric(f"auroc/{name}", row["auroc"], at[epoch], epoch))
+            for kind in ("auprc", "fpr95") if inner else ():
+                found.append(Metric(f"other/{kind}/{name}", row[kind], at[epoch], epoch))
+    if state["status"] in ENDED:
+        ended = milliseconds(state["ended_at"])
+        for name in _ONCE:
+            if state.get(name) is not None:
+                found.append(Metric(f"system/{name}", state[name], ended, 0))
     return found
 
 
@@ -99,5 +107,11 @@ def artifacts(record: TrialRecord) -> Iterator[Path]:
         yield grid
 
 
+def milliseconds(time: datetime | str) -> int:
+    """MLflow's time of a point in time, or of its ISO form."""
+    moment = datetime.fromisoformat(time) if isinstance(time, str) else time
+    return int(moment.timestamp() * 1000)
+
+
 def _group(name: str) -> str:
-    return "system" if name in _SYSTEM else "signal"
+    return "system" if name in _SPEED else "signal"

@@ -3,13 +3,15 @@
 import argparse
 import sys
 
+from mlflow.exceptions import MlflowException
+
 from tracking.errors import StoreError
 from tracking.mlflow_mirror import MlflowMirror
 from tracking.store import default_tracking_uri, open_store
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Sync every study of the store, or the one named."""
+    """Sync every study of the store, or the one named; 1 if MLflow fails, 2 for bad input."""
     parser = argparse.ArgumentParser(prog="python -m tracking.mlflow_sync", description=__doc__)
     parser.add_argument("store", help="folder of the store")
     parser.add_argument("--study", help="only this study")
@@ -23,13 +25,16 @@ def main(arguments: list[str] | None = None) -> int:
                 f"no study {options.study!r} in the store (it has: {', '.join(studies)})"
             )
         uri = options.tracking_uri or default_tracking_uri(store)
-        for study in [options.study] if options.study else studies:
-            mirror = MlflowMirror(store, study, uri)
-            touched = mirror.finish()
-            print(f"{study}: {len(store.members(study))} trials, {touched} brought up to date")
+        with store.writing("python -m tracking.mlflow_sync"):  # a study syncs by itself
+            for study in [options.study] if options.study else studies:
+                touched = MlflowMirror(store, study, uri).finish()
+                print(f"{study}: {len(store.members(study))} trials, {touched} brought up to date")
     except StoreError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except MlflowException as error:
+        print(f"error: MLflow at {uri}: {error}; the same command goes on", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -84,3 +84,9 @@ def test_a_name_that_nobody_knows_is_refused_and_no_arguments_are_explained(caps
     assert "did you mean 'pollution_robustness'?" in capsys.readouterr().err
     assert main([]) == 2
     assert "python -m studies run NAME" in capsys.readouterr().err
+
+
+def test_no_file_of_the_folder_hides_a_module_of_python():
+    """``python studies/NAME.py`` puts the folder first on the path of all that is imported."""
+    names = {path.stem for path in (ROOT / "studies").glob("*.py")}
+    assert not names & set(sys.stdlib_module_names)

@@ -1,186 +1,219 @@
-"""MLflow as a view of the store: complete, idempotent, and never in the way."""
+"""MLflow as a view of the store: complete, idempotent, and rebuilt to the same values."""
 
-import os
-import signal
-import socket
-import subprocess
+import sqlite3
 import sys
-import time
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from mlflow import MlflowClient
 
-from tracking import create_store, mlflow_sync
+from benchmarks.generated_store import generate
+from tests.tracking.mlflow_lab import OWN_TAGS, runs_of, values_in_mlflow, values_in_store
+from tracking import create_store
 from tracking.mlflow_mirror import MlflowMirror
-from tracking.mlflow_thread import MlflowThread
 from tracking.schema import DYNAMICS
 from tracking.store import default_tracking_uri
 
 IDS = ["a" * 16, "b" * 16]
-SIGNALS = [n for n in DYNAMICS.names if n not in ("trial_id", "epoch", "time", "collapsed")]
+SIGNALS = [n for n in DYNAMICS.names if n not in ("trial_id", "epoch", "time", "step", "collapsed")]
+CONFIG = {
+    "dataset": "digits", "method": "simsiam", "norm": "f", "batch_size": 16,
+    "normal_class": 1, "pollution": 0.1, "seed": 0, "augment": {"flip": 0.5},
+    "method_options": {},
+}  # fmt: skip
+ODD = "<b>\"x\"</b>; drop table runs; --\n'é' 火 100 % /../ \\ `nsa`"
 
 
-def add_epoch(record, epoch: int) -> None:
-    dynamics = {name: float(epoch) for name in SIGNALS} | {"collapsed": False}
-    scores = [{"layer": "embedding", "scorer": "c-cos", "auroc": 0.5 + epoch / 100, "auprc": 0.5,
-               "fpr95": 0.5}]  # fmt: skip
+def add_epoch(record, epoch: int, value: float | None = None) -> None:
+    value = float(epoch) if value is None else value
+    dynamics = dict.fromkeys(SIGNALS, value) | {"collapsed": False}
+    scores = [
+        {"layer": layer, "scorer": scorer, "auroc": 0.5 + value / 100, "auprc": 0.4, "fpr95": 0.3}
+        for layer in ("embedding", "stem") for scorer in ("c-cos", "k-cos")
+    ]  # fmt: skip
     record.add({**dynamics, "epoch": epoch, "step": 3 * epoch}, scores)
 
 
-def finish(record) -> None:
+def finish(record, status: str = "finished") -> None:
     rng = np.random.default_rng(0)
     outlier = rng.random(100) < 0.5
-    table = pa.table({"row": range(100), "is_outlier": outlier, "c-cos": rng.random(100) + outlier})
+    columns = {name: rng.random(100) + outlier for name in ("c-cos", "k-cos")}
+    table = pa.table({"row": range(100), "is_outlier": outlier, **columns})
     record.write_artifact("test_scores", table)
     record.write_artifact("pollution", {"pollution": 0.1, "indices": [4, 5]})
-    record.end("finished")
+    record.end(status, peak_memory_mb=700.0)
+
+
+def begin(store, trial_id: str, class_name: str = "1"):
+    record = store.trial(trial_id)
+    record.folder.mkdir(parents=True)
+    record.create(CONFIG, {"class_name": class_name, "data_fingerprint": "f"})
+    record.begin({"device": "cpu", "host": "here"})
+    return record
 
 
 @pytest.fixture
 def store(tmp_path):
     made = create_store(tmp_path / "store")
     for trial_id in IDS:
-        record = made.trial(trial_id)
-        record.folder.mkdir(parents=True)
-        config = {
-            "dataset": "digits", "method": "simsiam", "norm": "f", "batch_size": 16,
-            "normal_class": 1, "pollution": 0.1, "seed": 0, "augment": {"flip": 0.5},
-            "method_options": {},
-        }  # fmt: skip
-        record.create(config, {"class_name": "1", "data_fingerprint": "f"})
-        record.begin({"device": "cpu"})
+        begin(made, trial_id)
     made.plan("table3", IDS)
     return made
 
 
-def runs_of(mirror: MlflowMirror) -> dict:
-    found = mirror.client.search_runs([mirror.experiment])
-    return {run.data.tags["nsa.trial_id"]: run for run in found}
-
-
-def history(mirror: MlflowMirror, run, key: str) -> list[tuple[int, float]]:
-    return [(m.step, m.value) for m in mirror.client.get_metric_history(run.info.run_id, key)]
-
-
-def test_runs_metrics_params_and_artifacts_equal_the_store(store):
+def test_runs_metrics_params_tags_and_artifacts_equal_the_store(store):
     first, second = (store.trial(trial_id) for trial_id in IDS)
     for epoch in (1, 2, 5):
         add_epoch(first, epoch)
     finish(first)
     add_epoch(second, 1)
-    mirror = MlflowMirror(store, "table3", default_tracking_uri(store))
+    uri = default_tracking_uri(store)
+    mirror = MlflowMirror(store, "table3", uri)
     assert mirror.sync() == 2
-    runs = runs_of(mirror)
+    values = values_in_mlflow(uri, "table3")
+    assert values == values_in_store(store)
+    columns = len(DYNAMICS) - len(("trial_id", "epoch", "time"))
+    embedding, stem = 2 * len(("auroc", "auprc", "fpr95")), 2 * len(("auroc",))
+    assert values.total() == 4 * (columns + embedding + stem) + len(("peak_memory_mb",))
+    runs = runs_of(uri, "table3")
     parent, child = runs["table3"], runs[IDS[0]]
     assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert (child.info.status, runs[IDS[1]].info.status) == ("FINISHED", "RUNNING")
     assert child.data.params["batch_size"] == "16"
     assert child.data.params["augment.flip"] == "0.5"
-    for name in SIGNALS:
-        assert history(mirror, child, f"signal/{name}") == [
-            (row["epoch"], row[name]) for row in first.dynamics().to_pylist()
-        ]
-    assert history(mirror, child, "auroc/c-cos") == [
-        (row["epoch"], row["auroc"]) for row in first.scores().to_pylist()
-    ]
+    wanted = {"nsa.status": "finished", "nsa.dataset": "digits", "nsa.class": "1", "nsa.norm": "f"}
+    assert wanted.items() <= child.data.tags.items()
+    row = next(r for r in store.trials().to_pylist() if r["trial_id"] == IDS[0])
+    assert child.info.start_time == int(row["started_at"].timestamp() * 1000)
+    assert child.info.end_time == int(row["ended_at"].timestamp() * 1000)
     artifacts = {item.path for item in mirror.client.list_artifacts(child.info.run_id)}
     assert artifacts == {"config.json", "pollution.json", "scores.png"}
 
 
-def test_syncing_again_or_from_nothing_known_changes_nothing(store):
-    record = store.trial(IDS[0])
-    add_epoch(record, 1)
+def test_runs_are_found_by_tags_and_by_metrics(store):
+    add_epoch(store.trial(IDS[0]), 40)
+    add_epoch(store.trial(IDS[1]), 1)
+    mirror = MlflowMirror(store, "table3", default_tracking_uri(store))
+    mirror.sync()
+    query = 'tags."nsa.norm" = \'f\' and metrics."auroc/c-cos" > 0.6'
+    (found,) = mirror.client.search_runs([mirror.experiment], query)
+    assert found.data.tags["nsa.trial_id"] == IDS[0]
+
+
+def test_a_mirror_that_grew_beside_the_trials_equals_one_made_at_the_end(store, tmp_path):
     uri = default_tracking_uri(store)
-    MlflowMirror(store, "table3", uri).sync()
-    add_epoch(record, 2)
-    finish(record)
-    mirror = MlflowMirror(store, "table3", uri)  # as a second driver would
-    assert mirror.sync() == 1
-    assert mirror.sync() == 0
-    before = runs_of(mirror)
-    # the marks of an earlier sync are lost: everything is sent again, with its own times
-    mirror.client.delete_tag(before[IDS[0]].info.run_id, "nsa.synced_epoch")
-    mirror.client.delete_tag(before[IDS[0]].info.run_id, "nsa.synced_status")
-    again = MlflowMirror(store, "table3", uri)
-    assert again.sync() == 1
-    assert runs_of(again).keys() == before.keys()
-    assert history(again, before[IDS[0]], "signal/loss") == [(1, 1.0), (2, 2.0)]
-
-
-def test_command_line_rebuilds_the_mirror(store, capsys):
-    add_epoch(store.trial(IDS[0]), 1)
-    assert mlflow_sync.main([str(store.root)]) == 0
-    assert "table3: 2 trials, 2 brought up to date" in capsys.readouterr().out
-    assert mlflow_sync.main([str(store.root), "--study", "nope"]) == 2
-    assert "no study 'nope'" in capsys.readouterr().err
-
-
-def test_a_server_that_is_not_there_holds_nothing_up(store):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        uri = f"http://127.0.0.1:{free.getsockname()[1]}"
-    thread = MlflowThread(store, "table3", uri, every_s=0.1)
-    thread.start()
-    add_epoch(store.trial(IDS[0]), 1)
-    assert thread.close(timeout_s=60) is False
-    assert thread.failure
-    assert mlflow_sync.main([str(store.root)]) == 0  # and nothing was lost
-
-
-@pytest.fixture
-def server(tmp_path):
-    """A real MLflow server, as a function that starts it again on the same port and database."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    running = []
-
-    def start():
-        command = f"""-m mlflow server --host 127.0.0.1 --port {port} --workers 1
-            --backend-store-uri sqlite:///{tmp_path}/server.db
-            --artifacts-destination {tmp_path}/artifacts"""
-        quiet = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-        process = subprocess.Popen(
-            [sys.executable, *command.split()],
-            env=os.environ | quiet,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
+    beside = MlflowMirror(store, "table3", uri)
+    for epoch in (1, 2, 3):
+        for trial_id in IDS:
+            add_epoch(store.trial(trial_id), epoch)
+        if epoch == 2:
+            beside = MlflowMirror(store, "table3", uri)  # as a second driver would
+        assert beside.sync() == 2
+        assert beside.sync() == 0
+    for trial_id, status in zip(IDS, ("finished", "failed"), strict=True):
+        finish(store.trial(trial_id), status)
+    assert beside.finish() == 2
+    assert MlflowMirror(store, "table3", uri).finish() == 0
+    fresh = f"sqlite:///{tmp_path}/fresh.db"
+    assert MlflowMirror(store, "table3", fresh).finish() == 2
+    values = values_in_mlflow(uri, "table3")
+    assert values == values_in_mlflow(fresh, "table3") == values_in_store(store)
+    for trial_id in IDS:
+        one, other = (runs_of(where, "table3")[trial_id] for where in (uri, fresh))
+        assert one.data.params == other.data.params
+        assert (one.info.status, one.info.start_time, one.info.end_time) == (
+            (other.info.status, other.info.start_time, other.info.end_time)
         )
-        running.append(process)
-        for _ in range(300):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    return process
-            time.sleep(0.2)
-        raise AssertionError("the MLflow server did not come up in 60 s")
-
-    def kill(process):
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-    yield f"http://127.0.0.1:{port}", start, kill
-    for process in running:
-        if process.poll() is None:
-            kill(process)
+        different = {k for k, v in one.data.tags.items() if other.data.tags.get(k) != v}
+        assert different <= {"mlflow.parentRunId"} | OWN_TAGS
 
 
-def test_a_server_killed_in_the_middle_misses_nothing_in_the_end(store, server):
-    uri, start, kill = server
-    process = start()
-    thread = MlflowThread(store, "table3", uri, every_s=0.2)
-    thread.start()
-    record = store.trial(IDS[0])
-    for epoch in range(1, 31):
-        add_epoch(record, epoch)
-        time.sleep(0.05)
-        if epoch == 15:
-            kill(process)
-    start()
-    finish(record)
-    assert thread.close(timeout_s=60)
+def test_lost_marks_cost_nothing_but_time(store):
+    add_epoch(store.trial(IDS[0]), 1)
+    finish(store.trial(IDS[0]))
+    uri = default_tracking_uri(store)
     mirror = MlflowMirror(store, "table3", uri)
-    run = runs_of(mirror)[IDS[0]]
-    assert history(mirror, run, "signal/loss") == [(e, float(e)) for e in range(1, 31)]
-    assert run.info.status == "FINISHED"
+    mirror.sync()
+    run_id = runs_of(uri, "table3")[IDS[0]].info.run_id
+    for name in ("epoch", "time", "status"):  # as if the mirror had been killed before the end
+        mirror.client.delete_tag(run_id, f"nsa.synced_{name}")
+    assert MlflowMirror(store, "table3", uri).sync() == 1
+    assert runs_of(uri, "table3")[IDS[0]].info.run_id == run_id
+    assert values_in_mlflow(uri, "table3") == values_in_store(store)
+
+
+def test_epochs_that_come_again_replace_their_values(store):
+    """As after a worker's death: the second numbers may differ on a GPU."""
+    record = store.trial(IDS[0])
+    uri = default_tracking_uri(store)
+    mirror = MlflowMirror(store, "table3", uri)
+    for epoch in (1, 2, 3):
+        add_epoch(record, epoch)
+    mirror.sync()
+    for epoch in (2, 3):
+        add_epoch(record, epoch, value=epoch + 0.5)
+        mirror.sync()
+    assert values_in_mlflow(uri, "table3") == values_in_store(store)
+
+
+def test_names_with_odd_characters_and_numbers_without_end(tmp_path):
+    store = create_store(tmp_path / "a store; with 'odd' % signs")
+    record = begin(store, IDS[0], class_name=ODD)
+    record.add(
+        dict.fromkeys(SIGNALS, 1.0)
+        | {"kappa_train": float("inf"), "collapsed": True, "epoch": 1, "step": 1},
+        [],
+    )
+    record.end("failed", ODD)
+    store.plan("0-odd_name-", IDS[:1])
+    uri = f"sqlite:///{tmp_path}/other.db"
+    MlflowMirror(store, "0-odd_name-", uri).finish()
+    run = runs_of(uri, "0-odd_name-")[IDS[0]]
+    assert run.data.tags["nsa.class"] == run.data.tags["nsa.message"] == ODD
+    assert run.data.params["class_name"] == ODD
+    assert run.info.status == "FAILED"
+    assert run.data.metrics["signal/kappa_train"] == sys.float_info.max  # MLflow knows no infinity
+    assert run.data.metrics["signal/collapsed"] == 1
+
+
+def test_two_stores_with_the_same_trial_share_a_server_and_no_run(store, tmp_path):
+    other = create_store(tmp_path / "other")
+    begin(other, IDS[0])
+    other.plan("table3", IDS[:1])
+    add_epoch(store.trial(IDS[0]), 1)
+    add_epoch(other.trial(IDS[0]), 1, value=7.0)
+    uri = f"sqlite:///{tmp_path}/shared.db"
+    for each in (store, other):
+        mirror = MlflowMirror(each, "table3", uri)
+        mirror.sync()
+    query = f"tags.`nsa.trial_id` = '{IDS[0]}'"
+    found = mirror.client.search_runs([mirror.experiment], query)
+    assert {run.data.metrics["signal/loss"] for run in found} == {1.0, 7.0}
+
+
+def test_an_experiment_that_was_deleted_comes_back(store):
+    add_epoch(store.trial(IDS[0]), 1)
+    uri = default_tracking_uri(store)
+    mirror = MlflowMirror(store, "table3", uri)
+    mirror.finish()
+    MlflowClient(uri).delete_experiment(mirror.experiment)
+    MlflowMirror(store, "table3", uri).finish()
+    assert values_in_mlflow(uri, "table3") == values_in_store(store)
+
+
+def test_a_whole_store_with_every_kind_of_end(tmp_path):
+    store = generate(tmp_path / "generated", trials=12, epochs=7, layers=3, scorers=4)
+    uri = default_tracking_uri(store)
+    assert MlflowMirror(store, "generated", uri).finish() == 11  # one never began
+    expected = values_in_store(store)
+    assert values_in_mlflow(uri, "generated") == expected
+    with sqlite3.connect(store.root / "mlflow.db") as database:
+        (count,) = database.execute("select count(*) from metrics").fetchone()
+    assert count == expected.total() > 2000
+    ends = {run.data.tags.get("nsa.status"): run.info.status
+            for run in runs_of(uri, "generated").values()}  # fmt: skip
+    assert ends == {
+        None: "FINISHED", "finished": "FINISHED", "collapsed": "FINISHED", "stopped": "FINISHED",
+        "failed": "FAILED", "diverged": "FAILED",
+    }  # fmt: skip
