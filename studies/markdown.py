@@ -44,5 +44,7 @@ def mean_and_interval(values: Mapping[tuple[int, int], float], *, signed: bool =
     form = "+.2f" if signed else ".2f"
     text = f"{100 * class_mean(by_class):{form}}"
     if (bounds := interval(by_class)) is not None:
+        if not signed:  # a share
+            bounds = max(0.0, bounds[0]), min(1.0, bounds[1])
         text += f" [{100 * bounds[0]:{form}}, {100 * bounds[1]:{form}}]"
     return f"{text} ({len(values)})"

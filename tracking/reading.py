@@ -28,14 +28,14 @@ def read_parquet(
     """
     expected, texts = _expected(schema) if encoded else (schema, ())
     try:
-        with pa.OSFile(str(path)) as stream:
-            file = pq.ParquetFile(stream, read_dictionary=texts)
-            found = file.schema_arrow
-            if columns is None and found.equals(expected):  # nearly always, and then twice as fast
-                return file.read(use_threads=False).replace_schema_metadata(None)
-            wanted = [expected.field(name) for name in columns or expected.names]
-            present = _checked(path, found, wanted)
-            table = file.read(columns=present, use_threads=False)
+        whole = pa.BufferReader(path.read_bytes())  # at once: a column chunk is a few hundred bytes
+        file = pq.ParquetFile(whole, read_dictionary=texts)
+        found = file.schema_arrow
+        if columns is None and found.equals(expected):  # nearly always, and then twice as fast
+            return file.read(use_threads=False).replace_schema_metadata(None)
+        wanted = [expected.field(name) for name in columns or expected.names]
+        present = _checked(path, found, wanted)
+        table = file.read(columns=present, use_threads=False)
     except FileNotFoundError:
         raise
     except KeyError as error:  # of a name in read_dictionary
