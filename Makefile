@@ -27,7 +27,7 @@ test: setup
 
 ui: setup
 	@test -f "$(STORE)/store.json" || { echo "no store at '$(STORE)'; run make study, or give STORE=..."; exit 1; }
-	@echo "MLflow of $(STORE): http://127.0.0.1:$(PORT) (Ctrl-C ends it)"
+	@echo "MLflow of $(STORE): on 127.0.0.1:$(PORT) (Ctrl-C ends it)"
 	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow server \
 		--host 127.0.0.1 --port $(PORT) --workers 1 --allowed-hosts "127.0.0.1:*,localhost:*" \
 		--backend-store-uri "sqlite:///$(abspath $(STORE))/mlflow.db"

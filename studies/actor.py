@@ -47,8 +47,7 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
             next(self._evaluations, None)  # to the trial's end, before Ray takes the worker away
         result = {"done": share == 1, "progress": share, "epoch": evaluation.epoch}
         if name := self.config["stop_by"]:
-            rows = open_store(self.config["store"]).trial(self.config["trial_id"]).signals()
-            value = last_value(rows, name)
+            value = last_value(self._record.signals(), name)
             result["signal"] = -math.inf if value is None else goodness(value, name)
         return result
 
@@ -65,14 +64,14 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         torch.set_num_threads(config["cpus"])  # Ray sets OMP_NUM_THREADS to 1
         for seed in (random.seed, np.random.seed, torch.manual_seed):
             seed(0)  # nothing of ours draws from these; what others do starts equal
-        record = open_store(config["store"]).trial(config["trial_id"])
+        self._record = open_store(config["store"]).trial(config["trial_id"])
         try:
             device = _device(config)
         except InputError as error:
-            with record.claim():
-                record.end("failed", str(error))
+            with self._record.claim():
+                self._record.end("failed", str(error))
             return _nothing()
-        return run_trial(record, config["data_root"], device)
+        return run_trial(self._record, config["data_root"], device)
 
 
 def _nothing() -> Generator[Evaluation, None, None]:

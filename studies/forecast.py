@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median_high
 
 from nsa_core import InputError, TrialConfig
 from nsa_core.scorers import available
@@ -43,28 +44,33 @@ class Forecast:
     @property
     def seconds(self) -> float:
         """From start to end, all workers busy but for the longest trial."""
-        return _wall([trial.seconds for trial in self.trials], self.at_once)
+        seconds = [trial.seconds for trial in self.trials]
+        return START_S + max(sum(seconds) / self.at_once, max(seconds))
 
     def fitting(self, seconds: float) -> int:
         """How many of the trials, from the first on, fit into this time."""
-        count = 0
-        while count < len(self.trials) and seconds >= _wall(
-            [trial.seconds for trial in self.trials[: count + 1]], self.at_once
-        ):
-            count += 1
-        return count
+        total = longest = 0.0
+        for count, trial in enumerate(self.trials):
+            total, longest = total + trial.seconds, max(longest, trial.seconds)
+            if START_S + max(total / self.at_once, longest) > seconds:
+                return count
+        return len(self.trials)
 
     def lines(self) -> str:
         """A table: per trial, and in total."""
         seconds = [trial.seconds for trial in self.trials]
         memory = [trial.memory_mb for trial in self.trials]
         disk = [trial.disk_mb for trial in self.trials]
+        most = max(memory)
         return markdown_table(
             ["forecast", "a trial, median", "largest", "in total"],
             [
-                ["time", clock(_median(seconds)), clock(max(seconds)), clock(self.seconds)],
-                ["memory, MB", *_figures(_median(memory), max(memory), max(memory) * self.at_once)],
-                ["disk, MB", *_figures(_median(disk), max(disk), sum(disk))],
+                ["time", clock(median_high(seconds)), clock(max(seconds)), clock(self.seconds)],
+                [
+                    "memory, MB",
+                    *_figures(median_high(memory), most, most * self.at_once),
+                ],
+                ["disk, MB", *_figures(median_high(disk), max(disk), sum(disk))],
             ],
         )
 
@@ -158,14 +164,6 @@ def _trial(config: TrialConfig, cost: Cost, train_images: int, test_images: int)
         memory_mb=cost.memory_mb,
         disk_mb=cost.disk_mb + scores * (test_images + evaluations * 3 * len(config.layers)),
     )
-
-
-def _wall(seconds: Sequence[float], at_once: int) -> float:
-    return START_S + max(sum(seconds) / at_once, max(seconds)) if seconds else 0.0
-
-
-def _median(values: Sequence[float]) -> float:
-    return sorted(values)[len(values) // 2]
 
 
 def _figures(*values: float) -> list[str]:

@@ -13,14 +13,23 @@ The same command goes on where it stopped; a larger --trials adds to what is the
 
 import sys
 
-from optuna.distributions import CategoricalDistribution, FloatDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
 from studies.cli import main
 from studies.search import Search, SearchPreset
 from studies.selection_report import SelectionReport
 
-NORMS = CategoricalDistribution(("none", "f", "g", "both"))
-BRIGHTNESS = FloatDistribution(0.0, 0.8)
+
+def space(batch_sizes: tuple[int, ...], slowest: float) -> dict[str, BaseDistribution]:
+    """What is searched; ``slowest`` is the lowest learning rate."""
+    return {
+        "norm": CategoricalDistribution(("none", "f", "g", "both")),
+        "batch_size": CategoricalDistribution(batch_sizes),
+        "learning_rate": FloatDistribution(slowest, 1e-2, log=True),
+        "weight_decay": CategoricalDistribution((0.0, 1e-6, 1e-5, 1e-4)),
+        "augment.brightness": FloatDistribution(0.0, 0.8),
+    }
+
 
 STUDY = Search(
     name="hyperparameter_search",
@@ -35,13 +44,7 @@ STUDY = Search(
             dataset="digits",
             normal_class=8,
             trials=20,
-            space={
-                "norm": NORMS,
-                "batch_size": CategoricalDistribution((16, 32, 64)),
-                "learning_rate": FloatDistribution(1e-4, 1e-2, log=True),
-                "weight_decay": CategoricalDistribution((0.0, 1e-6, 1e-5, 1e-4)),
-                "augment.brightness": BRIGHTNESS,
-            },
+            space=space(batch_sizes=(16, 32, 64), slowest=1e-4),
             base={
                 "budget": 30,
                 "evaluations": 6,
@@ -59,13 +62,7 @@ STUDY = Search(
             dataset="fashion-mnist",
             normal_class=6,
             trials=24,
-            space={
-                "norm": NORMS,
-                "batch_size": CategoricalDistribution((32, 64, 128)),
-                "learning_rate": FloatDistribution(1e-4, 1e-2, log=True),
-                "weight_decay": CategoricalDistribution((0.0, 1e-6, 1e-5, 1e-4)),
-                "augment.brightness": BRIGHTNESS,
-            },
+            space=space(batch_sizes=(32, 64, 128), slowest=1e-4),
             base={
                 "budget": 6,
                 "evaluations": 4,
@@ -82,13 +79,7 @@ STUDY = Search(
             dataset="cifar10",
             normal_class="cat",
             trials=100,
-            space={
-                "norm": NORMS,
-                "batch_size": CategoricalDistribution((32, 64, 128, 256, 512)),
-                "learning_rate": FloatDistribution(1e-5, 1e-2, log=True),
-                "weight_decay": CategoricalDistribution((0.0, 1e-6, 1e-5, 1e-4)),
-                "augment.brightness": BRIGHTNESS,
-            },
+            space=space(batch_sizes=(32, 64, 128, 256, 512), slowest=1e-5),
             base={"budget": 1000, "evaluations": 20, "pollution": 0.1, "held_out": 0.1},
         ),
     },

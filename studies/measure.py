@@ -25,17 +25,15 @@ _MOST_STEPS = 20
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one trial costs while ``copies`` of it run side by side.
+    """What one trial costs while others like it run beside it.
 
     Attributes:
-        copies: how many ran at once.
         step_s: seconds an optimiser step.
         evaluate_s: seconds an evaluation and embedded image; scores grow a little faster.
         memory_mb: peak of the device; on a CPU of the process, which holds torch too.
         disk_mb: of the weights that a finished trial keeps.
     """
 
-    copies: int
     step_s: float
     evaluate_s: float
     memory_mb: float
@@ -63,7 +61,7 @@ def measure(
             worker.terminate()
             worker.join()
     names = ("step_s", "evaluate_s", "memory_mb", "disk_mb")
-    return Cost(copies, **{n: statistics.median(cost[n] for cost in costs) for n in names})
+    return Cost(**{n: statistics.median(cost[n] for cost in costs) for n in names})
 
 
 def _answer(answers: Any, workers: list[Any]) -> dict[str, float]:

@@ -1,12 +1,12 @@
 """What pollution costs: AUROC against the outliers' share p of the training set."""
 
-import statistics
 from dataclasses import dataclass
 from typing import Any
 
 from studies.cell_report import ByPair, CellReport, Row, differences, label
 from studies.markdown import markdown_table, mean, mean_and_interval, percent
 from studies.results import Results
+from tracking.statistics import slope
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,9 @@ class PollutionReport:
                 for pair, value in values.items():
                     curves.setdefault(pair, {})[pollution] = value
         return {
-            pair: 0.1 * statistics.linear_regression(list(curve), list(curve.values())).slope
+            pair: 0.1 * change
             for pair, curve in curves.items()
-            if len(curve) > 1
+            if (change := slope([*curve], [*curve.values()])) is not None
         }
 
 

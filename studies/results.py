@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from nsa_core import TrialConfig
-from tracking import Store
+from tracking import SIGNAL_COLUMNS, Store
 
 Rows = list[dict[str, Any]]
 
@@ -17,8 +18,6 @@ class Results:
     Attributes:
         trials: every planned trial's configuration, by id.
         states: every trial's status and message, by id.
-        signals: of the training split, one row an evaluated epoch, by id of any trial; all that may
-            select.
         class_names: of the normal classes, by index.
         dynamics: one row an evaluated epoch, in order, by id of a *finished* trial.
         scores: one row an evaluated epoch, layer and scorer, by id of a *finished* trial.
@@ -26,7 +25,6 @@ class Results:
 
     trials: Mapping[str, TrialConfig]
     states: Mapping[str, dict[str, Any]]
-    signals: Mapping[str, Rows]
     class_names: Mapping[int, str]
     dynamics: Mapping[str, Rows]
     scores: Mapping[str, Rows]
@@ -35,13 +33,25 @@ class Results:
         """The values of a configuration field, in the order of the grid."""
         return list(dict.fromkeys(getattr(config, axis) for config in self.trials.values()))
 
+    def signals(self, trial_id: str) -> Rows:
+        """Of a finished trial's dynamics the columns that may select."""
+        rows = self.dynamics[trial_id]
+        return [{name: row[name] for name in SIGNAL_COLUMNS} for row in rows]
+
     def final(self, trial_id: str) -> dict[str, float]:
         """AUROC of the embedding at the last epoch by scorer."""
-        last = self.dynamics[trial_id][-1]["epoch"]
+        return self._finals[trial_id]
+
+    @cached_property
+    def _finals(self) -> dict[str, dict[str, float]]:
+        last = {key: rows[-1]["epoch"] for key, rows in self.dynamics.items()}
         return {
-            row["scorer"]: row["auroc"]
-            for row in self.scores[trial_id]
-            if row["epoch"] == last and row["layer"] == "embedding"
+            key: {
+                row["scorer"]: row["auroc"]
+                for row in rows
+                if row["epoch"] == last[key] and row["layer"] == "embedding"
+            }
+            for key, rows in self.scores.items()
         }
 
     def scope(self) -> str:
@@ -78,7 +88,6 @@ def load_results(store: Store, trials: Mapping[str, TrialConfig]) -> Results:
     return Results(
         trials=dict(trials),
         states=states,
-        signals={key: record.signals() for key, record in records.items()},
         class_names=names,
         dynamics={key: records[key].dynamics().to_pylist() for key in finished},
         scores={key: records[key].scores().to_pylist() for key in finished},

@@ -32,7 +32,7 @@ class SelectionReport:
 
     def tables(self, results: Results) -> str:
         """Configurations by signal, then epochs by signal."""
-        signals = {key: results.signals[key] for key in results.scores}
+        signals = {key: results.signals(key) for key in results.scores}
         chosen = {name: best_trial(signals, name) for name in SIGNALS}
         epochs = {
             name: {key: best_epoch(rows, name) for key, rows in signals.items()} for name in SIGNALS
@@ -50,9 +50,9 @@ class SelectionReport:
         """Test AUROC against every signal, a dot a finished trial."""
         panels: dict[str, list[tuple[float, float]]] = {}
         for key in results.scores:
-            curve = self._curve(results, key)
+            curve, signals = self._curve(results, key), results.signals(key)
             for name in SIGNALS:
-                value = last_value(results.signals[key], name)
+                value = last_value(signals, name)
                 if value is not None:
                     panels.setdefault(name, []).append((value, curve[max(curve)]))
         return scatter_picture(panels, f"test AUROC in % against signals: {results.scope()}")

@@ -96,7 +96,9 @@ class Suggestions(Searcher):  # type: ignore[misc]
         store: where trials are recorded, and their signals read. No other result is.
         create: writes the trial of a suggestion to the store and plans it; returns its id.
         wanted: how many trials the search is to have in all.
-        worker: the rest of a worker's configuration.
+
+    Attributes:
+        worker: the rest of a worker's configuration; set it before the search runs.
     """
 
     def __init__(

@@ -22,14 +22,10 @@ def main(arguments: list[str] | None = None) -> int:
     gc.set_threshold(100_000, 50, 50)
     try:
         store = open_store(options.store)
-        studies = store.studies()
-        if options.study and options.study not in studies:
-            raise StoreError(
-                f"no study {options.study!r} in the store (it has: {', '.join(studies)})"
-            )
+        studies = store.chosen(options.study)
         uri = options.tracking_uri or default_tracking_uri(store)
         with store.writing("python -m tracking.mlflow_sync"):  # a study syncs by itself
-            for study in [options.study] if options.study else studies:
+            for study in studies:
                 touched = MlflowMirror(store, study, uri).finish()
                 print(f"{study}: {len(store.members(study))} trials, {touched} brought up to date")
     except StoreError as error:

@@ -169,6 +169,19 @@ class Store:
         """Names of the studies in the store."""
         return sorted(path.stem for path in (self.root / "studies").glob("[!.]*.json"))
 
+    def chosen(self, study: str | None) -> list[str]:
+        """The named study alone, or all of them for None.
+
+        Raises:
+            StoreError: the store has no study of this name.
+        """
+        studies = self.studies()
+        if study is None:
+            return studies
+        if study not in studies:
+            raise StoreError(f"no study {study!r} in the store (it has: {', '.join(studies)})")
+        return [study]
+
     def trials(self) -> pa.Table:
         """One row a study and trial, planned ones that never began included."""
         return self._table("trials")

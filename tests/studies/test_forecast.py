@@ -20,7 +20,7 @@ from studies.forecast import (
 from studies.measure import Cost, measure
 from tests.studies.conftest import TOY
 
-COST = Cost(copies=2, step_s=0.5, evaluate_s=0.01, memory_mb=600.0, disk_mb=3.0)
+COST = Cost(step_s=0.5, evaluate_s=0.01, memory_mb=600.0, disk_mb=3.0)
 CONFIG = TrialConfig(batch_size=10, budget=20, evaluations=3)
 
 
@@ -84,7 +84,7 @@ def costs(step_s: dict[int, float], memory_mb: float):
 
     def measured(copies: int) -> Cost:
         asked.append(copies)
-        return Cost(copies, step_s[copies], 0.0, memory_mb, 0.0)
+        return Cost(step_s[copies], 0.0, memory_mb, 0.0)
 
     return measured, asked
 

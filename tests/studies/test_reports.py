@@ -42,7 +42,6 @@ def results(values: dict[tuple, float], **config) -> Results:
     return Results(
         trials=trials,
         states={key: {"status": "finished"} for key in trials},
-        signals={},
         class_names={label: f"class {label}" for _, _, label, *_ in values},
         dynamics=dynamics,
         scores=scores,

@@ -18,15 +18,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         store = open_store(options.store)
-        studies = store.studies()
-        if not studies:
+        if not store.studies():
             raise StoreError(f"store {store.root} has no study yet; run one with --store")
-        if options.study and options.study not in studies:
-            raise StoreError(
-                f"no study {options.study!r} in the store (it has: {', '.join(studies)})"
-            )
         folder = Path(options.out) if options.out else store.root / "report"
-        for study in [options.study] if options.study else studies:
+        for study in store.chosen(options.study):
             for path in write_report(store, study, folder):
                 print(path)
     except (StoreError, OSError) as error:
