@@ -5,26 +5,30 @@ Studies may run and queries may be asked meanwhile. Nothing of a trial's own fil
 """
 
 import argparse
-import fcntl
 import shutil
 import sys
+import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tracking.atomic import write_json, write_link, write_parquet
+from tracking.atomic import write_json, write_parquet
 from tracking.errors import StoreError
-from tracking.generation import FOLDER, POINTER, SOURCES, pointed_at
+from tracking.generation import FOLDER, POINTER, SOURCES, Signature, point_at, pointed_at
+from tracking.hold import hold, this_process
 from tracking.schema import SCHEMA_VERSION, TABLES, versioned
 from tracking.snapshot import Snapshot
+from tracking.storage import ObjectPath, StorePath, remove_folder
 from tracking.store import Store, open_store
 
+_PATIENCE_S = 600.0
+_COARSE_S = 2.1
 
-def compact(store: Store) -> Path:
+
+def compact(store: Store) -> StorePath:
     """Write a generation of all trials and point to it; returns ``STORE/parquet``, the pointer.
 
     The generation before stays, for readers that have just followed the pointer; older ones go.
@@ -33,33 +37,45 @@ def compact(store: Store) -> Path:
         StoreError: a trial's file is damaged, or ``STORE/parquet`` is a folder with other things.
     """
     folder, pointer = store.root / FOLDER, store.root / POINTER
-    folder.mkdir(exist_ok=True)
-    with _alone(folder):
+    with hold(folder / ".lock", this_process("a compaction"), wait_s=_PATIENCE_S):
         before = pointed_at(store.root)
         numbers = [int(path.name) for path in folder.iterdir() if path.name.isdigit()]
-        made = folder / f"{max(numbers, default=0) + 1:06}"
-        partial = folder / f".{made.name}"
-        shutil.rmtree(partial, ignore_errors=True)  # of a compaction that was killed
-        _write(store.snapshot(compacted=False), partial)
-        partial.rename(made)
-        if before is None:
+        made = folder / f"{max(numbers, default=0) + 1:06}"  # nobody reads it before the pointer
+        early = _early_signatures(store)
+        _write(store.snapshot(compacted=False), made, early)
+        if before is None and isinstance(pointer, Path):
             _remove_plain_folder(pointer)
-        write_link(pointer, made.relative_to(store.root))
+        point_at(store.root, made)
         for path in folder.iterdir():
-            if path.is_dir() and path not in (made, before):
-                shutil.rmtree(path, ignore_errors=True)  # the next compaction tries again
+            if path.name != ".lock" and path not in (made, before):
+                remove_folder(path)  # what stays, the next compaction tries again
     return pointer
 
 
-def _write(snapshot: Snapshot, folder: Path) -> None:
+def _early_signatures(store: Store) -> dict[str, Signature] | None:
+    """Where times are whole seconds, a file could be replaced right after it was looked at and have
+    the same time. Of one that was the same seconds ago, this cannot be.
+    """
+    if not isinstance(store.root, ObjectPath):
+        return None
+    found = store.snapshot(compacted=False).signatures
+    time.sleep(_COARSE_S)
+    return found
+
+
+def _write(snapshot: Snapshot, folder: StorePath, early: Mapping[str, Signature] | None) -> None:
     # Signatures come first: a file that is replaced while this reads no longer has the one noted.
-    signatures = dict(snapshot.signatures)
+    known: dict[str, Signature] = {
+        key: now
+        for key, now in snapshot.signatures.items()
+        if early is None or early.get(key) == now
+    }
     tables = snapshot.tables(TABLES)
     for path in snapshot.skipped or ():
-        signatures.pop(path.parent.name, None)
+        known.pop(path.parent.name, None)
     counts = {name: _rows_by_trial(tables[name]) for name in ("dynamics", "scores")}
     trials = [
-        {"trial_id": key, "files": signatures.get(key)}
+        {"trial_id": key, "files": known.get(key)}
         | {name: count[key] for name, count in counts.items()}
         for key in snapshot.records
     ]
@@ -84,18 +100,10 @@ def _remove_plain_folder(pointer: Path) -> None:
     shutil.rmtree(pointer)
 
 
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Wait for other compactions of the store; the hold ends with the process at latest."""
-    with (folder / ".lock").open("a") as lock:
-        fcntl.flock(lock.fileno(), fcntl.LOCK_EX)
-        yield
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Compact a store from the command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tracking.compaction", description=__doc__)
-    parser.add_argument("store", help="folder of the store")
+    parser.add_argument("store", help="folder of the store, or s3://BUCKET/PREFIX")
     parser.add_argument(
         "--skip-damaged", action="store_true", help="leave damaged files out, and name them"
     )
@@ -108,7 +116,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     for reason in store.skipped.values():
         print(f"skipped: {reason}", file=sys.stderr)
-    print(f"{pointer} -> {pointer.readlink()}")
+    made = pointed_at(store.root)
+    print(f"{pointer} -> {FOLDER}/{made.name if made else ''}")
     return 0
 
 

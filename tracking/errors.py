@@ -1,6 +1,9 @@
 """What the ledger refuses, in words."""
 
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tracking.storage import StorePath  # which raises these
 
 
 class StoreError(RuntimeError):
@@ -10,7 +13,7 @@ class StoreError(RuntimeError):
 class DamagedFileError(StoreError):
     """A file of a store cannot be read as what it should be; ``path`` is the file."""
 
-    def __init__(self, path: Path, reason: object) -> None:
+    def __init__(self, path: "StorePath", reason: object) -> None:
         super().__init__(f"{path} cannot be read ({reason}); move it away to go on")
         self.path = path
 

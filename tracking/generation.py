@@ -1,11 +1,12 @@
 """A generation: the three tables of a store at one moment, and the files that they were made of.
 
 ``STORE/parquet`` is a symbolic link to ``STORE/generations/000012`` and so the one pointer that
-readers follow. A generation is a copy: what it says of a trial holds as long as the trial's own
-files are the very ones that it was made of.
+readers follow; in object storage it is an object that holds this name. A generation is a copy: what
+it says of a trial holds as long as the trial's own files are the very ones that it was made of.
 """
 
 import os
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from tracking.atomic import write_bytes, write_link
 from tracking.errors import DamagedFileError, StoreError
 from tracking.reading import read_json, read_parquet
 from tracking.schema import SCHEMA_VERSION, TABLES
+from tracking.storage import ObjectPath, StorePath
 
 POINTER, FOLDER, SOURCES = "parquet", "generations", "sources.json"
 OF_TRIAL = ("config.json", "status.json", "dynamics.parquet", "scores.parquet")
@@ -37,7 +40,7 @@ class Generation:
         spans: rows of every trial, by table ("dynamics" or "scores") and trial.
     """
 
-    folder: Path
+    folder: StorePath
     signatures: dict[str, Signature | None]
     spans: dict[str, dict[str, slice]]
 
@@ -59,22 +62,37 @@ class Generation:
         return table
 
 
-def pointed_at(root: Path) -> Path | None:
+def pointed_at(root: StorePath) -> StorePath | None:
     """The folder of a store's current generation; None if it was never compacted.
 
     Raises:
         StoreError: the pointer names something else.
     """
     pointer = root / POINTER
-    if not pointer.is_symlink():
-        return None
-    target = pointer.readlink()
+    if isinstance(pointer, ObjectPath):
+        try:
+            target = Path(pointer.read_bytes().decode("utf-8", "replace"))
+        except FileNotFoundError:
+            return None
+    else:
+        if not pointer.is_symlink():
+            return None
+        target = pointer.readlink()
     if target.parent != Path(FOLDER) or not target.name.isdigit():
         raise StoreError(f"{pointer} points to {target}; need {FOLDER}/NUMBER; remove the link")
-    return root / target
+    return root / FOLDER / target.name
 
 
-def open_generation(folder: Path) -> Generation | None:
+def point_at(root: StorePath, folder: StorePath) -> None:
+    """Make a generation the current one, in one step."""
+    target, pointer = Path(FOLDER, folder.name), root / POINTER
+    if isinstance(pointer, ObjectPath):
+        write_bytes(pointer, str(target).encode())
+    else:
+        write_link(pointer, target)
+
+
+def open_generation(folder: StorePath) -> Generation | None:
     """A generation without its tables; None if it is of another schema version.
 
     Raises:
@@ -93,13 +111,23 @@ def open_generation(folder: Path) -> Generation | None:
     return Generation(folder, signatures, spans)
 
 
-def signature(folder: Path) -> Signature:
-    """Inode, size and time of the last change, in ns, of the files of a trial that tables are
-    made of; None for one that is not there. A file that was replaced has another signature.
+def signatures(folders: Sequence[StorePath]) -> list[Signature]:
+    """Of each trial's folder: what tells of every file that tables are made of whether it is still
+    the same; None for one that is not there. All folders have one parent.
+
+    In a folder these are inode, size and time of the last change, in ns, and a file that was
+    replaced always has others. In object storage they are size and time, perhaps in whole seconds.
 
     Raises:
         StoreError: one of them is a link or no file at all.
     """
+    if folders and isinstance(parent := folders[0].parent, ObjectPath):
+        stamps = parent.stamps()  # one listing, not one a trial
+        return [[stamps.get(f"{each.name}/{name}") for name in OF_TRIAL] for each in folders]
+    return [_signature(folder) for folder in folders if isinstance(folder, Path)]
+
+
+def _signature(folder: Path) -> Signature:
     found: dict[str, list[int]] = {}
     with suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
@@ -121,8 +149,8 @@ def _spans(trials: list[dict[str, Any]], name: str) -> dict[str, slice]:
     return spans
 
 
-def _unusable(path: Path, reason: object) -> GenerationError:
-    root = path.parents[2]
+def _unusable(path: StorePath, reason: object) -> GenerationError:
+    root = path.parent.parent.parent
     return GenerationError(
         f"{path} cannot be read ({reason}); python -m tracking.compaction {root} makes it anew"
     )

@@ -1,11 +1,8 @@
 """A trial's record in the store: what it is, how it stands, what it has measured so far."""
 
-import fcntl
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -13,8 +10,10 @@ import pyarrow.compute as pc
 
 from tracking.atomic import write_json, write_parquet
 from tracking.errors import StoreError
+from tracking.hold import Hold, hold, this_process
 from tracking.reading import read_json, read_parquet
 from tracking.schema import DYNAMICS, SCORES, SIGNAL_COLUMNS, versioned
+from tracking.storage import StorePath
 
 ENDED = ("finished", "collapsed", "diverged", "stopped", "failed")
 """How a trial can end; "stopped" is a scheduler's choice. Only finished ones are averaged."""
@@ -29,10 +28,11 @@ class TrialRecord:
     ``checkpoint.pt``, ``test_scores.parquet``, ``pollution.json``. Each is replaced whole.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: StorePath) -> None:
         self.folder = folder
         self.trial_id = folder.name
         self.checkpoint = folder / "checkpoint.pt"
+        self._held: Hold | None = None
 
     @contextmanager
     def claim(self, wait_s: float = 120.0) -> Iterator[None]:
@@ -41,13 +41,7 @@ class TrialRecord:
         Raises:
             StoreError: another process still holds it after ``wait_s`` seconds.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        deadline = time.monotonic() + wait_s
-        with (self.folder / ".lock").open("a") as lock:
-            while not _try_lock(lock.fileno()):
-                if time.monotonic() > deadline:
-                    raise StoreError(f"trial {self.trial_id} is held by another process")
-                time.sleep(0.1)
+        with hold(self.folder / ".lock", this_process(), wait_s) as self._held:
             yield
 
     # what the trial is ---------------------------------------------------------------------
@@ -55,7 +49,7 @@ class TrialRecord:
     def create(self, config: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
         """Write what the trial is, once: its whole configuration and facts about its data."""
         if not (self.folder / "config.json").exists():
-            write_json(self.folder / "config.json", {"config": dict(config), **facts})
+            self.write_artifact("config", {"config": dict(config), **facts})
 
     def definition(self) -> dict[str, Any]:
         """What ``create`` wrote: ``config`` and the facts."""
@@ -77,14 +71,14 @@ class TrialRecord:
             "started_at": before.get("started_at", _now()),
             **facts,
         }
-        write_json(self.folder / "status.json", state)
+        self.write_artifact("status", state)
 
     def end(self, status: str, message: str = "", **facts: Any) -> None:
         """Mark it ended, in one of the ways of ``ENDED``."""
         if status not in ENDED:
             raise ValueError(f"status is {status!r}; need one of {ENDED}")
         state = {**self.state(), "status": status, "message": message, "ended_at": _now(), **facts}
-        write_json(self.folder / "status.json", state)
+        self.write_artifact("status", state)
 
     # what it has measured ------------------------------------------------------------------
 
@@ -92,9 +86,11 @@ class TrialRecord:
         """Record one evaluated epoch. An epoch that comes again replaces its earlier rows."""
         own = {"trial_id": self.trial_id, "epoch": dynamics["epoch"]}
         rows = [{**own, **score} for score in scores]
-        _replace_epoch(self.folder / "scores.parquet", SCORES, own["epoch"], rows)
         row = {"time": datetime.now(UTC), **dynamics, **own}
-        _replace_epoch(self.folder / "dynamics.parquet", DYNAMICS, own["epoch"], [row])
+        scores_now = _with_epoch(self.scores(), SCORES, own["epoch"], rows)
+        dynamics_now = _with_epoch(self.dynamics(), DYNAMICS, own["epoch"], [row])
+        self.write_artifact("scores", scores_now)
+        self.write_artifact("dynamics", dynamics_now)
 
     def dynamics(self) -> pa.Table:
         """One row an evaluated epoch, in order."""
@@ -109,29 +105,29 @@ class TrialRecord:
         return _read_table(self.folder / "scores.parquet", SCORES)
 
     def write_artifact(self, name: str, value: pa.Table | dict[str, Any]) -> None:
-        """Keep a table as ``name.parquet`` or plain values as ``name.json``."""
+        """Keep a table as ``name.parquet`` or plain values as ``name.json``.
+
+        Raises:
+            StoreError: the claim was lost, because the storage did not answer for too long.
+        """
+        if self._held and self._held.lost:
+            raise StoreError(f"trial {self.trial_id} is no longer this process's to write")
         if isinstance(value, pa.Table):
             write_parquet(self.folder / f"{name}.parquet", value)
         else:
             write_json(self.folder / f"{name}.json", value)
 
 
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _replace_epoch(path: Path, schema: pa.Schema, epoch: int, rows: list[dict[str, Any]]) -> None:
+def _with_epoch(
+    table: pa.Table, schema: pa.Schema, epoch: int, rows: list[dict[str, Any]]
+) -> pa.Table:
     keys = [(name, "ascending") for name in _KEYS if name in schema.names]
-    kept = _read_table(path, schema).filter(pc.field("epoch") != epoch)
-    table = pa.concat_tables([kept, pa.Table.from_pylist(rows, schema=schema)]).sort_by(keys)
-    write_parquet(path, table.replace_schema_metadata(versioned(schema).metadata))
+    kept = table.filter(pc.field("epoch") != epoch)
+    joined = pa.concat_tables([kept, pa.Table.from_pylist(rows, schema=schema)]).sort_by(keys)
+    return joined.replace_schema_metadata(versioned(schema).metadata)
 
 
-def _read_table(path: Path, schema: pa.Schema) -> pa.Table:
+def _read_table(path: StorePath, schema: pa.Schema) -> pa.Table:
     try:
         return read_parquet(path, schema)
     except FileNotFoundError:

@@ -7,6 +7,8 @@ changes nothing, and a mirror made anew equals the first.
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 # A dead server must answer at once, not after minutes of retries, and nothing phones home.
@@ -16,8 +18,10 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Run, RunTag, ViewType
 
+from tracking.generation import Signature, signatures
 from tracking.ledger import ENDED, TrialRecord
-from tracking.mlflow_run import artifacts, metrics, milliseconds, params, run_name, tags
+from tracking.mlflow_run import metrics, milliseconds, params, run_name, tags, write_artifacts
+from tracking.storage import ObjectPath
 from tracking.store import Store
 
 _TRIAL, _STARTED = "nsa.trial_id", "nsa.started_at"
@@ -55,26 +59,30 @@ class MlflowMirror:
         self.client = MlflowClient(tracking_uri)
         self.experiment = self._experiment(tracking_uri)
         self._runs = dict(map(_mirrored, self._all_runs()))
-        self._seen: dict[str, tuple[int, ...]] = {}
+        self._seen: dict[str, Signature] = {}
 
     def sync(self) -> int:
         """Bring every trial up to date; returns how many runs were touched."""
         touched = 0
-        for trial_id in self.store.members(self.study):
-            record = self.store.trial(trial_id)
-            stamp = _stamp(record)
-            if self._seen.get(trial_id) != stamp:
-                touched += self._sync_trial(record)
-                self._seen[trial_id] = stamp
+        records = [self.store.trial(each) for each in self.store.members(self.study)]
+        stamps = signatures([record.folder for record in records])
+        for record, stamp in zip(records, stamps, strict=True):
+            if self._seen.get(record.trial_id) != stamp:
+                state = record.state()
+                touched += self._sync_trial(record, state)
+                if state["status"] in ENDED:  # else it can change again within the same second
+                    self._seen[record.trial_id] = stamp
         return touched
 
     def finish(self) -> int:
         """Sync, then close the study's own run with its table, picture and report."""
         touched = self.sync()
         run_id = self._parent()
-        for name in (f"{self.study}.md", f"{self.study}.png", f"report/{self.study}.html"):
-            if (self.store.root / name).is_file():
-                self.client.log_artifact(run_id, str(self.store.root / name))
+        with TemporaryDirectory() as folder:
+            for name in (f"{self.study}.md", f"{self.study}.png", f"report/{self.study}.html"):
+                if (path := self.store.root / name).is_file():
+                    Path(folder, path.name).write_bytes(path.read_bytes())
+            self.client.log_artifacts(run_id, folder)
         self.client.set_terminated(run_id, "FINISHED")
         return touched
 
@@ -83,8 +91,7 @@ class MlflowMirror:
         known = self._runs.get((record.trial_id, record.state().get("started_at", "")))
         return known.run_id if known else None
 
-    def _sync_trial(self, record: TrialRecord) -> bool:
-        state = record.state()
+    def _sync_trial(self, record: TrialRecord, state: dict[str, Any]) -> bool:
         status = state["status"]
         if status == "pending":
             return False
@@ -104,8 +111,9 @@ class MlflowMirror:
             self.client.log_batch(known.run_id, params=params(definition))
         self._log(known.run_id, metrics(record, new, state))
         if status in ENDED:
-            for path in artifacts(record):
-                self.client.log_artifact(known.run_id, str(path))
+            with TemporaryDirectory() as folder:
+                write_artifacts(record, Path(folder))
+                self.client.log_artifacts(known.run_id, folder)
             end = milliseconds(state["ended_at"])
             self.client.set_terminated(known.run_id, _ENDS.get(status, "FAILED"), end)
         elif known.status in ENDED:
@@ -144,8 +152,12 @@ class MlflowMirror:
             if found.lifecycle_stage == "deleted":
                 self.client.restore_experiment(found.experiment_id)
             return str(found.experiment_id)
-        local = tracking_uri.startswith("sqlite:")
-        place = (self.store.root / "mlflow-artifacts" / self.study).as_uri() if local else None
+        place = None  # a server has its own
+        if tracking_uri.startswith("sqlite:"):
+            root = self.store.root
+            beside = Path(tracking_uri.removeprefix("sqlite:///")).parent
+            folder = beside if isinstance(root, ObjectPath) else root
+            place = (folder / "mlflow-artifacts" / self.study).absolute().as_uri()
         return str(self.client.create_experiment(self.study, artifact_location=place))
 
     def _all_runs(self) -> list[Run]:
@@ -177,9 +189,3 @@ def _mirrored(run: Run) -> tuple[Key, _Mirrored]:
 
 def _latest(rows: list[dict[str, Any]], epoch: int) -> int:
     return max((milliseconds(row["time"]) for row in rows if row["epoch"] <= epoch), default=0)
-
-
-def _stamp(record: TrialRecord) -> tuple[int, ...]:
-    """Changes when the trial's record does."""
-    paths = (record.folder / "status.json", record.folder / "dynamics.parquet")
-    return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)

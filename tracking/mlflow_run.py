@@ -7,18 +7,19 @@ MLflow shows the first of them in the alphabet first.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from mlflow.entities import Metric, Param
 
-from tracking.atomic import write_bytes
 from tracking.ledger import ENDED, TrialRecord
 from tracking.pictures import extremes_picture, score_picture
 from tracking.schema import DYNAMICS
+from tracking.storage import StorePath
 
 _KEYS = {"trial_id", "epoch", "time"}
 _SPEED = {"train_seconds", "evaluate_seconds", "images_per_second"}
@@ -82,11 +83,11 @@ def metrics(
     return found
 
 
-def artifacts(record: TrialRecord) -> Iterator[Path]:
-    """Files of an ended trial, pictures made on the way."""
+def write_artifacts(record: TrialRecord, folder: Path) -> None:
+    """Write what MLflow keeps of an ended trial to a folder: two of its files, and pictures."""
     for name in ("config.json", "pollution.json"):
         if (record.folder / name).exists():
-            yield record.folder / name
+            (folder / name).write_bytes((record.folder / name).read_bytes())
     title = run_name(record.definition()["config"])
     if (record.folder / "test_scores.parquet").exists():
         rows = record.scores().to_pylist()
@@ -96,15 +97,16 @@ def artifacts(record: TrialRecord) -> Iterator[Path]:
             for row in rows
             if row["epoch"] == last and row["layer"] == "embedding"
         }
-        table = pq.read_table(record.folder / "test_scores.parquet")
-        picture = record.folder / "scores.png"
-        write_bytes(picture, score_picture(table, aurocs, f"{title}, epoch {last}"))
-        yield picture
+        table = _table(record.folder / "test_scores.parquet")
+        picture = score_picture(table, aurocs, f"{title}, epoch {last}")
+        (folder / "scores.png").write_bytes(picture)
     if (record.folder / "extremes.parquet").exists():
-        grid = record.folder / "extremes.png"
-        table = pq.read_table(record.folder / "extremes.parquet")
-        write_bytes(grid, extremes_picture(table))
-        yield grid
+        table = _table(record.folder / "extremes.parquet")
+        (folder / "extremes.png").write_bytes(extremes_picture(table))
+
+
+def _table(path: StorePath) -> pa.Table:
+    return pq.read_table(pa.BufferReader(path.read_bytes()))
 
 
 def milliseconds(time: datetime | str) -> int:

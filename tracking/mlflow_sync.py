@@ -14,9 +14,11 @@ from tracking.store import default_tracking_uri, open_store
 def main(arguments: list[str] | None = None) -> int:
     """Sync every study of the store, or the one named; 1 if MLflow fails, 2 for bad input."""
     parser = argparse.ArgumentParser(prog="python -m tracking.mlflow_sync", description=__doc__)
-    parser.add_argument("store", help="folder of the store")
+    parser.add_argument("store", help="folder of the store, or s3://BUCKET/PREFIX")
     parser.add_argument("--study", help="only this study")
-    parser.add_argument("--tracking-uri", help="default: an SQLite database inside the store")
+    parser.add_argument(
+        "--tracking-uri", help="default: an SQLite database, inside a store that is a folder"
+    )
     options = parser.parse_args(arguments)
     # MLflow makes dozens of objects a value; to look for cycles as often cost a fifth of the time.
     gc.set_threshold(100_000, 50, 50)

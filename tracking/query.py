@@ -22,7 +22,7 @@ from tracking.store import open_store
 def main(arguments: list[str] | None = None) -> int:
     """Print or write what a query selects; returns the exit status, 2 for bad input."""
     parser = argparse.ArgumentParser(prog="python -m tracking.query", description=__doc__)
-    parser.add_argument("store", help="folder of the store")
+    parser.add_argument("store", help="folder of the store, or s3://BUCKET/PREFIX")
     parser.add_argument("query", help="one select, in DuckDB's SQL")
     parser.add_argument("--out", metavar="FILE", help=".csv or .parquet, instead of printing")
     parser.add_argument(

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -11,10 +10,15 @@ import pyarrow.parquet as pq
 
 from tracking.errors import DamagedFileError
 from tracking.schema import KEYS
+from tracking.storage import StorePath
 
 
 def read_parquet(
-    path: Path, schema: pa.Schema, columns: Sequence[str] | None = None, *, encoded: bool = False
+    path: StorePath,
+    schema: pa.Schema,
+    columns: Sequence[str] | None = None,
+    *,
+    encoded: bool = False,
 ) -> pa.Table:
     """The rows of a file in the columns of ``schema``, or in those of them that are named.
 
@@ -48,7 +52,7 @@ def read_parquet(
     return table.select([field.name for field in wanted]).replace_schema_metadata(None)
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: StorePath) -> dict[str, Any]:
     """The object in a file.
 
     Raises:
@@ -72,7 +76,7 @@ def _expected(schema: pa.Schema) -> tuple[pa.Schema, tuple[str, ...]]:
     return pa.schema(fields), texts
 
 
-def _checked(path: Path, found: pa.Schema, wanted: Sequence[pa.Field]) -> list[str]:
+def _checked(path: StorePath, found: pa.Schema, wanted: Sequence[pa.Field]) -> list[str]:
     """Names of the wanted columns that are there, each of the right type."""
     present = []
     for field in wanted:

@@ -7,16 +7,16 @@ those files. Whatever writers do meanwhile, no row is seen twice and none that w
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from tracking.errors import DamagedFileError
-from tracking.generation import Generation, Signature, signature
+from tracking.generation import Generation, Signature, signatures
 from tracking.ledger import TrialRecord
 from tracking.reading import read_parquet
 from tracking.schema import TABLES, TRIALS
+from tracking.storage import StorePath
 from tracking.trial_rows import LENGTHS, trial_row
 
 
@@ -33,7 +33,7 @@ class Snapshot:
         self,
         studies: Mapping[str, Sequence[TrialRecord]],
         generation: Generation | None = None,
-        skipped: dict[Path, str] | None = None,
+        skipped: dict[StorePath, str] | None = None,
     ) -> None:
         self.studies = studies
         self.generation = generation
@@ -44,7 +44,8 @@ class Snapshot:
     @cached_property
     def signatures(self) -> dict[str, Signature]:
         """Of every trial's files, taken before any of them is read."""
-        return {key: signature(record.folder) for key, record in self.records.items()}
+        found = signatures([record.folder for record in self.records.values()])
+        return dict(zip(self.records, found, strict=True))
 
     @cached_property
     def unchanged(self) -> frozenset[str]:

@@ -1,13 +1,8 @@
 """A store: the folder with the results of studies, and the only truth about them."""
 
-import contextlib
-import fcntl
-import os
 import re
-import socket
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +11,29 @@ import pyarrow as pa
 from tracking.atomic import write_json
 from tracking.errors import DamagedFileError, StoreError
 from tracking.generation import GenerationError, open_generation, pointed_at
+from tracking.hold import HeldError, hold, this_process
 from tracking.ledger import TrialRecord
 from tracking.reading import read_json
 from tracking.schema import SCHEMA_VERSION, TABLES
 from tracking.snapshot import Snapshot
+from tracking.storage import ObjectPath, StorePath, locate
 
 _TRIAL_ID = re.compile(r"[0-9a-f]{16}")
 _STUDY = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
-def open_store(path: str | Path, *, skip_damaged: bool = False) -> "Store":
+def open_store(path: str | StorePath, *, skip_damaged: bool = False) -> "Store":
     """Open a store that exists.
 
     Args:
-        path: its folder.
+        path: its folder, or ``s3://BUCKET/PREFIX``.
         skip_damaged: leave out what cannot be read of trials and list it in ``Store.skipped``,
             where otherwise the first damaged file is an error.
 
     Raises:
         StoreError: there is no store at ``path``, or it is of a newer schema version.
     """
-    root = Path(path).absolute()
+    root = locate(path)
     marker = root / "store.json"
     if not marker.is_file():
         raise StoreError(f"no store at {root}; a study makes one with --store {root}")
@@ -49,13 +46,13 @@ def open_store(path: str | Path, *, skip_damaged: bool = False) -> "Store":
     return Store(root, skip_damaged=skip_damaged)
 
 
-def create_store(path: str | Path) -> "Store":
+def create_store(path: str | StorePath) -> "Store":
     """Open a store to write to, making it first where there is none.
 
     A store of an older schema version becomes one of this version: its files stay as they are, and
     the columns that they lack read as null.
     """
-    root = Path(path).absolute()
+    root = locate(path)
     if not (root / "store.json").exists():
         if root.exists() and (not root.is_dir() or any(root.iterdir())):
             raise StoreError(f"{root} exists and is not a store; give an empty or a new folder")
@@ -67,8 +64,12 @@ def create_store(path: str | Path) -> "Store":
 
 
 def default_tracking_uri(store: "Store") -> str:
-    """Where MLflow mirrors a store unless told otherwise: an absolute SQLite URI inside it."""
-    return f"sqlite:///{store.root / 'mlflow.db'}"
+    """Where MLflow mirrors a store unless told otherwise: an absolute SQLite URI, inside the store
+    or, for a store in object storage, below ``results/`` in the working directory.
+    """
+    root = store.root
+    folder = Path("results", root.name).absolute() if isinstance(root, ObjectPath) else root
+    return f"sqlite:///{folder / 'mlflow.db'}"
 
 
 class Store:
@@ -79,13 +80,13 @@ class Store:
     trials' own files.
 
     Attributes:
-        root: its folder.
+        root: its folder, or the place of its objects.
         skipped: damaged files that were left out so far, with the error; see ``open_store``.
     """
 
-    def __init__(self, root: Path, *, skip_damaged: bool = False) -> None:
+    def __init__(self, root: StorePath, *, skip_damaged: bool = False) -> None:
         self.root = root
-        self.skipped: dict[Path, str] = {}
+        self.skipped: dict[StorePath, str] = {}
         self._skip_damaged = skip_damaged
 
     @contextmanager
@@ -95,25 +96,14 @@ class Store:
         Raises:
             StoreError: another driver holds it; the message says which.
         """
-        with (self.root / "writer.lock").open("a+") as lock:
-            try:
-                fcntl.flock(lock.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                lock.seek(0)
-                holder = lock.read().strip() or "another process"
-                raise StoreError(
-                    f"store {self.root} is being written by {holder}; wait for it, stop it, or "
-                    "give another --store"
-                ) from None
-            lock.truncate(0)
-            now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-            lock.write(f"{purpose}, process {os.getpid()} on {socket.gethostname()}, since {now}")
-            lock.flush()
-            try:
+        try:
+            with hold(self.root / "writer.lock", this_process(purpose), wait_s=0):
                 yield
-            finally:
-                with contextlib.suppress(OSError):
-                    lock.truncate(0)
+        except HeldError as error:
+            raise StoreError(
+                f"store {self.root} is being written by {error.holder}; wait for it, stop it, or "
+                "give another --store"
+            ) from None
 
     def trial(self, trial_id: str) -> TrialRecord:
         """The record of a trial, whether it has begun or not.
@@ -123,8 +113,10 @@ class Store:
         """
         _check_id(trial_id)
         folder = self.root / "trials" / trial_id
-        if folder.is_symlink() and not folder.resolve().is_relative_to(self.root.resolve()):
-            raise StoreError(f"{folder} is a link out of the store; move the trial into it")
+        if isinstance(folder, Path) and folder.is_symlink():
+            home = (folder.parent / "..").resolve()
+            if not folder.resolve().is_relative_to(home):
+                raise StoreError(f"{folder} is a link out of the store; move the trial into it")
         return TrialRecord(folder)
 
     def plan(
@@ -204,7 +196,7 @@ class Store:
 
         return sql.answer(query, self._tables)
 
-    def write_summary(self) -> Path:
+    def write_summary(self) -> StorePath:
         """Compact the store; returns the folder of its three tables, which other tools can read."""
         from tracking.compaction import compact  # which knows the store
 
@@ -237,7 +229,7 @@ class Store:
         path = self._plan_path(study)
         return read_json(path) if path.exists() else {}
 
-    def _plan_path(self, study: str) -> Path:
+    def _plan_path(self, study: str) -> StorePath:
         if not _STUDY.fullmatch(study):
             raise StoreError(
                 f"study name is {study!r}; need lower-case letters, digits, '-' and '_'"
@@ -250,7 +242,7 @@ def _check_id(trial_id: Any, where: str = "") -> None:
         raise StoreError(f"{where}trial id is {trial_id!r}; need 16 hexadecimal digits")
 
 
-def _schema_version(marker: Path) -> Any:
+def _schema_version(marker: StorePath) -> Any:
     try:
         return read_json(marker)["schema_version"]
     except (DamagedFileError, KeyError) as error:

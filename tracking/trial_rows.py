@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -13,6 +12,7 @@ import pyarrow.compute as pc
 from tracking.errors import DamagedFileError
 from tracking.ledger import TrialRecord
 from tracking.schema import TRIALS
+from tracking.storage import StorePath
 
 LENGTHS = ("trial_id", "epoch", "step", "train_seconds", "evaluate_seconds")
 """Columns of dynamics that a row of trials is made of."""
@@ -66,7 +66,7 @@ def trial_row(
     return row
 
 
-def _columns(path: Path, values: Mapping[str, Any]) -> dict[str, Any]:
+def _columns(path: StorePath, values: Mapping[str, Any]) -> dict[str, Any]:
     """The values that are columns, each of the column's type."""
     found = {}
     for name, kind, fits in _COLUMNS:

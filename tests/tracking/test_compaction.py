@@ -14,7 +14,7 @@ import pytest
 from tests.tracking.test_store import CONFIG, FIRST, SECOND, evaluation
 from tracking import Store, StoreError, create_store, open_store
 from tracking.compaction import compact, main
-from tracking.generation import GenerationError, open_generation, pointed_at, signature
+from tracking.generation import GenerationError, open_generation, pointed_at, signatures
 from tracking.schema import SCHEMA_VERSION, TABLES
 
 THIRD = "2" * 16
@@ -129,13 +129,13 @@ def test_a_store_without_trials(tmp_path):
 
 def test_a_replaced_file_of_equal_size_and_time_has_another_signature(store):
     folder = store.trial(SECOND).folder
-    path, before = folder / "status.json", signature(folder)
+    path, before = folder / "status.json", signatures([folder])
     status = path.stat()
     copy = folder / "copy"
     copy.write_bytes(path.read_bytes().replace(b"here", b"else"))
     os.utime(copy, ns=(status.st_atime_ns, status.st_mtime_ns))
     copy.replace(path)
-    assert signature(folder) != before
+    assert signatures([folder]) != before
 
 
 def test_a_copied_store_reads_and_compacts(store, tmp_path):

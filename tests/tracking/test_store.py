@@ -235,7 +235,7 @@ def test_a_trial_is_held_by_one_process_at_a_time(store):
     holder.start()
     assert ready.wait(30)
     with (
-        pytest.raises(StoreError, match="held by another process"),
+        pytest.raises(StoreError, match=f"held by process {holder.pid}"),
         store.trial(FIRST).claim(wait_s=0.3),
     ):
         pass

@@ -1,7 +1,6 @@
 """A study's sections in order, and their files."""
 
 import re
-from pathlib import Path
 
 from tracking.atomic import write_bytes
 from tracking.report.accounts import cost, excluded, provenance
@@ -15,12 +14,13 @@ from tracking.report.pollution import pollution
 from tracking.report.results import Results, load_results
 from tracking.report.summary import summary
 from tracking.report.tables import tables
+from tracking.storage import StorePath
 from tracking.store import Store
 
 _VARIABLE = re.compile(r"var\(--\w+, (#\w+)\)")
 
 
-def write_report(store: Store, study: str, folder: Path) -> tuple[Path, Path]:
+def write_report(store: Store, study: str, folder: StorePath) -> tuple[StorePath, StorePath]:
     """Write ``STUDY.html``, ``STUDY.md`` and its pictures in ``STUDY-pictures/``.
 
     Returns the first two paths.

@@ -1,7 +1,5 @@
 """Single trials: scores and ROC of the best, the median and the worst, and their worst mistakes."""
 
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,6 +12,7 @@ from tracking.report.cells import label
 from tracking.report.charts import BOTTOM, LEFT, RIGHT, TOP, Axis, Panel
 from tracking.report.numbers import percent
 from tracking.report.results import Results, Trial
+from tracking.storage import StorePath
 
 KINDS = {
     "false alarm": "Worst false alarms: normal test images with the highest scores",
@@ -60,7 +59,7 @@ def _chosen(results: Results) -> dict[str, Trial]:
     return {by_place[place]: ranked[place] for place in sorted(by_place)}
 
 
-def _read(path: Path, columns: list[str]) -> pa.Table | None:
+def _read(path: StorePath, columns: list[str]) -> pa.Table | None:
     """An artifact's columns; None if the file or a column is not there.
 
     Raises:
@@ -69,9 +68,8 @@ def _read(path: Path, columns: list[str]) -> pa.Table | None:
     if not path.exists():
         return None
     try:
-        if not set(columns) <= set(pq.read_schema(path).names):
-            return None
-        return pq.read_table(path, columns=columns)
+        file = pq.ParquetFile(pa.BufferReader(path.read_bytes()))
+        return file.read(columns) if set(columns) <= set(file.schema_arrow.names) else None
     except (pa.ArrowInvalid, OSError) as error:
         raise StoreError(f"{path} cannot be read ({error}); move it away to go on") from error
 

@@ -5,7 +5,6 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tracking.schema import DYNAMICS, TRIALS
+from tracking.storage import StorePath
 from tracking.store import Store
 
 ClassKey = tuple[str, int]
@@ -36,7 +36,7 @@ class Trial:
     """
 
     trial_id: str
-    folder: Path
+    folder: StorePath
     definition: Mapping[str, Any]
     state: Mapping[str, Any]
     epochs: NDArray[np.int64]
