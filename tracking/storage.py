@@ -8,6 +8,7 @@ needs ``tracking.atomic``.
 import fnmatch
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -25,6 +26,7 @@ from pyarrow.fs import (
 from tracking.errors import StoreError
 
 _SCHEME = "s3://"
+_READS = 4
 _ADVICE = (
     "is the bucket there, and does this host have its AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY "
     "(or a role), AWS_REGION and, for a storage of your own, AWS_ENDPOINT_URL?"
@@ -117,8 +119,17 @@ class ObjectPath:
             FileNotFoundError: there is none.
             StoreError: the storage does not answer, or refuses.
         """
-        with self._reached(), self.filesystem.open_input_stream(self.key) as stream:
-            return stream.read()  # type: ignore[no-any-return]
+        for attempt in range(_READS):
+            if attempt:
+                time.sleep(0.2 * attempt)
+            with self._reached(may_fail=attempt + 1 < _READS):
+                with self.filesystem.open_input_stream(self.key) as stream:
+                    data: bytes = stream.read()
+                # pyarrow asks for the size, then reads so far: of a larger one that replaced the
+                # object in between, a part.
+                if self.filesystem.get_file_info(self.key).size == len(data):
+                    return data
+        raise StoreError(f"{self} cannot be read: it changed {_READS} times while it was read")
 
     def write_bytes(self, data: bytes) -> None:
         """Replace the whole object, or leave it as it was."""
@@ -146,12 +157,14 @@ class ObjectPath:
             return self.filesystem.get_file_info(self.key).type
 
     @contextmanager
-    def _reached(self) -> Iterator[None]:
+    def _reached(self, may_fail: bool = False) -> Iterator[None]:
         try:
             yield
         except FileNotFoundError:
             raise
         except OSError as error:
+            if may_fail:
+                return
             reason = str(error).splitlines()[0]
             raise StoreError(f"{self} cannot be reached ({reason}); {_ADVICE}") from error
 
