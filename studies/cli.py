@@ -6,7 +6,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Protocol
 
 from nsa_core import InputError, TrialConfig
@@ -23,6 +22,7 @@ from tracking import Store, StoreError, create_store
 from tracking.atomic import write_bytes
 from tracking.mlflow_thread import MlflowThread
 from tracking.report import write_report
+from tracking.storage import StorePath
 from tracking.store import default_tracking_uri
 
 
@@ -130,15 +130,14 @@ def _write_tables(work: Work, store: Store, results: Results) -> str:
     tables = work.report.tables(results) if results.scores else "No trial has finished yet."
     parts = [f"{work.title}. {results.scope()}", tables, results.excluded()]
     text = "\n\n".join(part for part in parts if part) + "\n"
-    path = store.root / f"{work.name}.md"
-    write_bytes(path, text.encode())
+    write_bytes(store.root / f"{work.name}.md", text.encode())
     if results.scores:
-        write_bytes(path.with_suffix(".png"), work.report.picture(results))
+        write_bytes(store.root / f"{work.name}.png", work.report.picture(results))
     return text
 
 
 def _where_to_look(
-    store: Store, name: str, summary: Path, tracking_uri: str, mirrored: bool
+    store: Store, name: str, summary: StorePath, tracking_uri: str, mirrored: bool
 ) -> None:
     print(f"table    {store.root / name}.md")
     print(f"picture  {store.root / name}.png")

@@ -29,7 +29,8 @@ _COARSE_S = 2.1
 
 
 def compact(store: Store) -> StorePath:
-    """Write a generation of all trials and point to it; returns ``STORE/parquet``, the pointer.
+    """Write a generation of all trials and point to it; returns where its tables are found:
+    below ``STORE/parquet``, the pointer, or in object storage in the generation itself.
 
     The generation before stays, for readers that have just followed the pointer; older ones go.
 
@@ -49,7 +50,7 @@ def compact(store: Store) -> StorePath:
         for path in folder.iterdir():
             if path.name != ".lock" and path not in (made, before):
                 remove_folder(path)  # what stays, the next compaction tries again
-    return pointer
+    return pointer if isinstance(pointer, Path) else made
 
 
 def _early_signatures(store: Store) -> dict[str, Signature] | None:
@@ -110,14 +111,14 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         store = open_store(options.store, skip_damaged=options.skip_damaged)
-        pointer = compact(store)
+        compact(store)
     except StoreError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     for reason in store.skipped.values():
         print(f"skipped: {reason}", file=sys.stderr)
     made = pointed_at(store.root)
-    print(f"{pointer} -> {FOLDER}/{made.name if made else ''}")
+    print(f"{store.root / POINTER} -> {FOLDER}/{made.name if made else ''}")
     return 0
 
 
