@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import logging
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -18,6 +19,7 @@ os.environ.update(  # before Ray is imported
     {
         "RAY_AIR_NEW_OUTPUT": "0",
         "RAY_CHDIR_TO_TRIAL_DIR": "0",
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # a Ray of our own keeps to loopback
         "RAY_USAGE_STATS_ENABLED": "0",
         "TUNE_GLOBAL_CHECKPOINT_S": "600",  # Ray's notes are not what a second run reads
         "TUNE_MAX_PENDING_TRIALS_PG": "16",  # so that the next trial waits, not the worker
@@ -128,13 +130,14 @@ def run(
     Raises:
         KeyboardInterrupt: at Ctrl-C or SIGTERM, once the workers are gone.
     """
-    if not ray.is_initialized():
-        ray.init(num_cpus=len(os.sched_getaffinity(0)), include_dashboard=False, **_QUIET)
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # Ray's own would abort
     scratch = Path(tempfile.mkdtemp(prefix="tune-", dir=_scratch_root(store)))
     watcher = _Watcher(store, progress)
+    private = tempfile.mkdtemp(prefix="nsa-ray-", dir=os.environ.get("RAY_TMPDIR"))
     try:
+        if not ray.is_initialized():
+            _start(f"{private}/ray")
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.default_int_handler)  # Ray's own would abort
         tuner = tune.Tuner(
             tune.with_resources(TrialActor, placement.resources.as_ray()),
             tune_config=tune.TuneConfig(
@@ -159,6 +162,7 @@ def run(
         ray.shutdown()
         watcher.settle(wait_s=10.0)
         shutil.rmtree(scratch, ignore_errors=True)
+        shutil.rmtree(private, ignore_errors=True)
 
 
 def worker_config(store: Store, options: RunOptions, placement: Placement) -> dict[str, Any]:
@@ -216,6 +220,16 @@ class _Watcher(tune.Callback):  # type: ignore[misc]
                 if record.state()["status"] not in ENDED:
                     record.end("stopped", message)
                 del self._stopped[key]
+
+
+def _start(folder: str) -> None:
+    """Ray on this machine, for this run alone; docs/security.md says what that keeps out.
+
+    ``folder`` is in one that is closed to others: Ray opens its own to everybody.
+    """
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # not the file that all share
+    cpus = len(os.sched_getaffinity(0))
+    ray.init("local", num_cpus=cpus, include_dashboard=False, _temp_dir=folder, **_QUIET)
 
 
 def _join(address: str) -> None:
