@@ -21,6 +21,7 @@ from studies.study import Report, Study
 from tracking import Store, StoreError, create_store
 from tracking.atomic import write_bytes
 from tracking.mlflow_thread import MlflowThread
+from tracking.passwords import without_passwords
 from tracking.report import write_report
 from tracking.storage import StorePath
 from tracking.store import default_tracking_uri
@@ -139,6 +140,7 @@ def _write_tables(work: Work, store: Store, results: Results) -> str:
 def _where_to_look(
     store: Store, name: str, summary: StorePath, tracking_uri: str, mirrored: bool
 ) -> None:
+    tracking_uri = without_passwords(tracking_uri)
     print(f"table    {store.root / name}.md")
     print(f"picture  {store.root / name}.png")
     print(f"Parquet  {summary}/{{trials,dynamics,scores}}.parquet")

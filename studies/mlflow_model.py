@@ -24,6 +24,7 @@ from nsa_core.training.checkpoint import load_checkpoint
 from studies.trial import split_of
 from tracking import Store, StoreError, TrialRecord, open_store
 from tracking.mlflow_mirror import MlflowMirror
+from tracking.passwords import without_passwords
 from tracking.store import default_tracking_uri
 
 _EXAMPLES = 2  # torch takes a batch of one for a constant
@@ -169,7 +170,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except MlflowException as error:
-        print(f"error: MLflow at {uri}: {error}", file=sys.stderr)
+        print(without_passwords(f"error: MLflow at {uri}: {error}"), file=sys.stderr)
         return 1
     return 0
 

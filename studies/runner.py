@@ -33,6 +33,7 @@ os.environ.update(  # before Ray is imported
 import ray
 import torch
 from ray import tune
+from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
@@ -42,6 +43,9 @@ from studies.progress import Progress
 from studies.resources import Placement, Resources, place
 from studies.study import Data, Grid
 from tracking import ENDED, Store, StoreError
+
+# Tune hands these to its workers by a way that Ray logs; workers have their own host's.
+ENV_VARS_TO_PROPAGATE -= {name for name in ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
 
 _QUIET: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
 

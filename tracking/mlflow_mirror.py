@@ -14,6 +14,7 @@ from typing import Any
 # A dead server must answer at once, not after minutes of retries, and nothing phones home.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # it prints passwords as well
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Run, RunTag, ViewType

@@ -8,6 +8,7 @@ from mlflow.exceptions import MlflowException
 
 from tracking.errors import StoreError
 from tracking.mlflow_mirror import MlflowMirror
+from tracking.passwords import without_passwords
 from tracking.store import default_tracking_uri, open_store
 
 
@@ -34,7 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except MlflowException as error:
-        print(f"error: MLflow at {uri}: {error}; the same command goes on", file=sys.stderr)
+        said = without_passwords(f"MLflow at {uri}: {error}")
+        print(f"error: {said}; the same command goes on", file=sys.stderr)
         return 1
     return 0
 

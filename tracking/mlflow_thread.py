@@ -4,6 +4,7 @@ import logging
 import os
 import threading
 
+from tracking.passwords import without_passwords
 from tracking.store import Store
 
 _LOG = logging.getLogger(__name__)
@@ -54,10 +55,11 @@ class MlflowThread:
                 self.failure = ""
             except Exception as error:  # the mirror is a view; whatever ails it, the study goes on
                 reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+                reason = without_passwords(reason)
                 if not self.failure:
                     _LOG.warning(
                         "MLflow at %s is not up to date (%s); the study goes on without it",
-                        self.tracking_uri,
+                        without_passwords(self.tracking_uri),
                         reason,
                     )
                 self.failure = reason
