@@ -11,6 +11,7 @@ from nsa_core.errors import unknown
 from studies.cli import main as run_study
 from studies.search import Search
 from studies.study import Study
+from tracking.plain_text import plain
 
 SHIPPED = (
     "batchsize_ablation",
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
             try:
                 study = study_of(name)
             except InputError as error:
-                print(f"error: {error}", file=sys.stderr)
+                print(f"error: {plain(str(error))}", file=sys.stderr)
                 return 2
             return run_study(study, rest)
     print(_USAGE, file=sys.stderr)

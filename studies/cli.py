@@ -22,7 +22,9 @@ from tracking import Store, StoreError, create_store
 from tracking.atomic import write_bytes
 from tracking.mlflow_thread import MlflowThread
 from tracking.passwords import without_passwords
+from tracking.plain_text import plain
 from tracking.report import write_report
+from tracking.report.markdown import escaped
 from tracking.storage import StorePath
 from tracking.store import default_tracking_uri
 
@@ -86,7 +88,7 @@ def main(study: Study | Search, arguments: Sequence[str] | None = None) -> int:
         planning.limit_hours(work.configs, options, where.at_once)
         return _run(work, options, how, where)
     except (InputError, StoreError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {plain(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\ninterrupted; the same command goes on where it stopped", file=sys.stderr)
@@ -129,7 +131,7 @@ def _run(work: Work, options: argparse.Namespace, how: RunOptions, where: Placem
 def _write_tables(work: Work, store: Store, results: Results) -> str:
     """The study's tables in Markdown, and their picture, beside the results."""
     tables = work.report.tables(results) if results.scores else "No trial has finished yet."
-    parts = [f"{work.title}. {results.scope()}", tables, results.excluded()]
+    parts = [escaped(f"{work.title}. {results.scope()}"), tables, results.excluded()]
     text = "\n\n".join(part for part in parts if part) + "\n"
     write_bytes(store.root / f"{work.name}.md", text.encode())
     if results.scores:

@@ -25,6 +25,7 @@ from studies.trial import split_of
 from tracking import Store, StoreError, TrialRecord, open_store
 from tracking.mlflow_mirror import MlflowMirror
 from tracking.passwords import without_passwords
+from tracking.plain_text import plain
 from tracking.store import default_tracking_uri
 
 _EXAMPLES = 2  # torch takes a batch of one for a constant
@@ -167,10 +168,11 @@ def main(arguments: list[str] | None = None) -> int:
                 ):
                     print(f"{study}: {model}")
     except (InputError, StoreError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {plain(str(error))}", file=sys.stderr)
         return 2
     except MlflowException as error:
-        print(without_passwords(f"error: MLflow at {uri}: {error}"), file=sys.stderr)
+        said = without_passwords(f"error: MLflow at {uri}: {error}")
+        print(plain(said), file=sys.stderr)
         return 1
     return 0
 

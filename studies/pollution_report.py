@@ -6,6 +6,7 @@ from typing import Any
 from studies.cell_report import ByPair, CellReport, Row, differences, label
 from studies.markdown import markdown_table, mean, mean_and_interval, percent
 from studies.results import Results
+from tracking.report.markdown import escaped
 from tracking.statistics import slope
 
 
@@ -76,4 +77,4 @@ def _worst_class(results: Results, values: ByPair) -> str:
     if not by_class:
         return "-"
     worst = min(by_class, key=lambda index: mean(by_class[index]) or 0.0)
-    return f"{results.class_names[worst]} {percent(mean(by_class[worst]))}"
+    return f"{escaped(results.class_names[worst])} {percent(mean(by_class[worst]))}"

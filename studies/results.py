@@ -7,6 +7,8 @@ from typing import Any
 
 from nsa_core import TrialConfig
 from tracking import SIGNAL_COLUMNS, Store
+from tracking.plain_text import plain
+from tracking.report.markdown import escaped
 
 Rows = list[dict[str, Any]]
 
@@ -71,7 +73,8 @@ class Results:
         for status in ("collapsed", "diverged", "stopped", "failed", "pending", "running"):
             for key, state in self.states.items():
                 if state["status"] == status:
-                    message = f": {state['message']}" if state.get("message") else ""
+                    said = escaped(plain(state.get("message") or ""))
+                    message = f": {said}" if said else ""
                     lines.append(f"- {status}: {_cell_name(self.trials[key])} ({key}){message}")
         return "Not in the means:\n\n" + "\n".join(lines) if lines else ""
 

@@ -9,6 +9,7 @@ from mlflow.exceptions import MlflowException
 from tracking.errors import StoreError
 from tracking.mlflow_mirror import MlflowMirror
 from tracking.passwords import without_passwords
+from tracking.plain_text import plain
 from tracking.store import default_tracking_uri, open_store
 
 
@@ -32,11 +33,11 @@ def main(arguments: list[str] | None = None) -> int:
                 touched = MlflowMirror(store, study, uri).finish()
                 print(f"{study}: {len(store.members(study))} trials, {touched} brought up to date")
     except StoreError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {plain(str(error))}", file=sys.stderr)
         return 2
     except MlflowException as error:
         said = without_passwords(f"MLflow at {uri}: {error}")
-        print(f"error: {said}; the same command goes on", file=sys.stderr)
+        print(f"error: {plain(said)}; the same command goes on", file=sys.stderr)
         return 1
     return 0
 

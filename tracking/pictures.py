@@ -45,7 +45,7 @@ def score_picture(
     bars.set(title=shown, xlabel="score", yticks=[])
     bars.spines[["top", "right", "left"]].set_visible(False)
     bars.legend(frameon=False, fontsize=8)
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(_words(title), fontsize=10)
     return _png(figure)
 
 
@@ -75,7 +75,7 @@ def cells_picture(
     axes.set_ylim(max(0.0, 100 * lowest - 10), 100)
     axes.set_xticks(range(len(cells)), list(cells))
     axes.set(xlabel=columns, ylabel="AUROC in %")
-    axes.set_title(title, fontsize=9)
+    axes.set_title(_words(title), fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(title=rows, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return _png(figure)
@@ -102,7 +102,7 @@ def curves_picture(panels: Mapping[str, Curves], title: str) -> bytes:
     figure.legend(
         handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False
     )
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(_words(title), fontsize=10)
     return _png(figure)
 
 
@@ -123,7 +123,7 @@ def heat_picture(
         axis.set_xticks(range(len(columns)), columns, rotation=40, ha="right", fontsize=8)
         axis.set_yticks(range(len(rows)), rows, fontsize=8)
         axis.set_title(name, fontsize=9)
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(_words(title), fontsize=10)
     return _png(figure)
 
 
@@ -136,7 +136,7 @@ def scatter_picture(panels: Mapping[str, Sequence[tuple[float, float]]], title: 
         axis.set(xlabel=name)
         axis.locator_params(nbins=4)
         axis.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(title, fontsize=9)
+    figure.suptitle(_words(title), fontsize=9)
     return _png(figure)
 
 
@@ -180,6 +180,11 @@ def _small_multiples(
 def _means(lines: Sequence[Mapping[int, float]]) -> dict[int, float]:
     epochs = sorted({epoch for line in lines for epoch in line})
     return {e: float(np.mean([line[e] for line in lines if e in line])) for e in epochs}
+
+
+def _words(text: str) -> str:
+    """A text in which Matplotlib finds no formula, whoever wrote it."""
+    return text.replace("$", r"\$")
 
 
 def _png(figure: Figure) -> bytes:

@@ -15,6 +15,7 @@ import pyarrow.csv
 
 from tracking.atomic import write_bytes, write_parquet
 from tracking.errors import QueryError, StoreError
+from tracking.plain_text import plain
 from tracking.schema import TABLES
 from tracking.store import open_store
 
@@ -34,14 +35,14 @@ def main(arguments: list[str] | None = None) -> int:
         store = open_store(options.store, skip_damaged=options.skip_damaged)
         table = store.sql(options.query)
         for reason in store.skipped.values():
-            print(f"skipped: {reason}", file=sys.stderr)
+            print(f"skipped: {plain(reason)}", file=sys.stderr)
         if out is None:
             print(aligned(table))
         else:
             _write(out, table)
             print(f"{table.num_rows} rows in {out}")
     except StoreError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {plain(str(error))}", file=sys.stderr)
         if isinstance(error, QueryError):
             print(_hint(), file=sys.stderr)
         return 2
@@ -52,7 +53,7 @@ def aligned(table: pa.Table) -> str:
     """A table as text: numbers to the right, six digits of a fraction, nothing for null."""
     columns = []
     for name, column in zip(table.column_names, table.columns, strict=True):
-        cells = [_plain(name), *map(_cell, column.to_pylist())]
+        cells = [plain(name), *map(_cell, column.to_pylist())]
         width = max(map(_width, cells))
         right = _is_number(column.type)
         padding = [" " * (width - _width(cell)) for cell in cells]
@@ -85,12 +86,7 @@ def _write(path: Path, table: pa.Table) -> None:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    return f"{value:.6g}" if isinstance(value, float) else _plain(str(value))
-
-
-def _plain(text: str) -> str:
-    """In one line, and without what would steer a terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return f"{value:.6g}" if isinstance(value, float) else plain(str(value))
 
 
 def _width(text: str) -> int:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -25,7 +26,8 @@ def cache_root() -> Path:
 
 def cached(name: str, sources: list[Path], decode: Callable[[], ImageSet]) -> ImageSet:
     """The set that ``decode`` makes from ``sources``, decoded once for each content of them."""
-    entry = cache_root() / f"{name}-{_digest(sources)[:24]}"
+    readable = re.sub(r"[^\w.-]", "_", name)[:60]  # a user's name may hold a path
+    entry = cache_root() / f"{readable}-{_digest(name, sources)[:24]}"
     found = _read(entry)
     if found is None:
         _write(entry, decode())
@@ -34,8 +36,8 @@ def cached(name: str, sources: list[Path], decode: Callable[[], ImageSet]) -> Im
     return found
 
 
-def _digest(sources: list[Path]) -> str:
-    digest = hashlib.sha256(str(_VERSION).encode())
+def _digest(name: str, sources: list[Path]) -> str:
+    digest = hashlib.sha256(f"{_VERSION} {name}".encode())
     for source in sources:
         with source.open("rb") as stream:
             digest.update(hashlib.file_digest(stream, "sha256").digest())

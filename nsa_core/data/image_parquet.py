@@ -18,6 +18,9 @@ from nsa_core.data.cache import cached
 from nsa_core.data.image_set import ImageSet
 from nsa_core.errors import InputError
 
+_LONGEST_NAME = 200  # of a class, in characters: names go into tables and pictures
+_MOST_CLASSES = 100_000
+_MOST_PIXELS = 2**24  # of an image: a few bytes can unpack to gigabytes
 _LOG = logging.getLogger(__name__)
 
 
@@ -29,6 +32,8 @@ def image_parquet(name: str, split: str, root: Path | None) -> ImageSet:
     in the path is replaced by it; a column ``split`` selects rows; a split named as a word in the
     file's name (``cifar10-train.parquet``) must be the one asked for. ``split="all"`` takes all.
     """
+    if not name.isprintable():
+        raise InputError(f"data set {name!r} has unprintable characters; rename the file")
     path_text, _, label_column = name.partition("#")
     path = (root or Path()) / path_text.replace("{split}", split)
     if not path.is_file():
@@ -100,40 +105,60 @@ def _decode(path: Path, rows: npt.NDArray[np.int64] | None, label_column: str) -
         raise InputError(f"{path}: column 'image' is {image.type}; need encoded images as bytes")
     _LOG.info("decoding %d images of %s, once for this machine", len(image), path)
     images = _stack(path, image)
-    return ImageSet(images, labels, _class_names(schema, label_column, int(labels.max()) + 1))
+    return ImageSet(images, labels, _class_names(path, schema, label_column, int(labels.max()) + 1))
 
 
 def _stack(path: Path, encoded: pa.ChunkedArray) -> npt.NDArray[np.uint8]:
     """Images [N, C, H, W]: grey if every one of them is, else RGB."""
+    height, width = _pixels(path, 0, encoded[0]).shape[:2]
+    needed, memory = 3 * height * width * len(encoded), _memory()
+    if needed > memory // 2:
+        raise InputError(
+            f"{path}: {len(encoded)} images of {height}x{width} take {needed / 2**30:.0f} GB "
+            f"decoded; need at most half of this machine's {memory / 2**30:.0f} GB"
+        )
+    size = (width, height)
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes outside the interpreter lock
         decoded = list(
-            pool.map(lambda item: _pixels(path, *item), enumerate(encoded), chunksize=256)
+            pool.map(lambda item: _pixels(path, *item, size), enumerate(encoded), chunksize=256)
         )
-    height, width = decoded[0].shape[:2]
-    for row, pixels in enumerate(decoded):
-        if pixels.shape[:2] != (height, width):
-            raise InputError(
-                f"{path}: row {row} is {pixels.shape[0]}x{pixels.shape[1]}, row 0 is "
-                f"{height}x{width}; all images must have one size"
-            )
     if any(pixels.ndim == 3 for pixels in decoded):
         decoded = [p if p.ndim == 3 else np.stack([p] * 3, axis=-1) for p in decoded]
         return np.ascontiguousarray(np.stack(decoded).transpose(0, 3, 1, 2))
     return np.stack(decoded)[:, None]
 
 
-def _pixels(path: Path, row: int, data: pa.Scalar) -> npt.NDArray[np.uint8]:
-    """One decoded image, [H, W] if grey, else [H, W, 3]."""
+def _memory() -> int:
+    """Of this machine, in bytes."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _pixels(
+    path: Path, row: int, data: pa.Scalar, size: tuple[int, int] | None = None
+) -> npt.NDArray[np.uint8]:
+    """One decoded image, [H, W] if grey, else [H, W, 3]; of ``size`` (W, H) if that is given."""
     try:
         with Image.open(io.BytesIO(data.as_py() or b"")) as image:
+            width, height = image.size  # from the header: nothing has been decoded
+            if width * height > _MOST_PIXELS:
+                raise InputError(
+                    f"{path}: row {row} is {height}x{width}; need at most {_MOST_PIXELS} pixels"
+                )
+            if size and image.size != size:
+                raise InputError(
+                    f"{path}: row {row} is {height}x{width}, row 0 is {size[1]}x{size[0]}; "
+                    "all images must have one size"
+                )
             if image.mode.startswith(("I", "F")):
                 raise InputError(f"{path}: row {row} has mode {image.mode}; need 8 bits a channel")
             return np.asarray(image.convert("L" if image.mode in ("L", "1") else "RGB"))
-    except (UnidentifiedImageError, OSError) as error:
+    except InputError:
+        raise
+    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(f"{path}: row {row} holds no readable image ({error})") from error
 
 
-def _class_names(schema: pa.Schema, label_column: str, classes: int) -> tuple[str, ...]:
+def _class_names(path: Path, schema: pa.Schema, label_column: str, classes: int) -> tuple[str, ...]:
     """Names from the metadata ``class_names`` or ``huggingface``; else the numbers themselves."""
     metadata = schema.metadata or {}
     try:
@@ -142,6 +167,17 @@ def _class_names(schema: pa.Schema, label_column: str, classes: int) -> tuple[st
         else:
             features = json.loads(metadata[b"huggingface"])["info"]["features"]
             names = features[label_column]["names"]
-        return tuple(map(str, names))
-    except (KeyError, TypeError, json.JSONDecodeError):
+        found = tuple(map(str, names))
+    except (KeyError, TypeError, ValueError, RecursionError):
+        if classes > _MOST_CLASSES:
+            raise InputError(
+                f"{path}: labels go up to {classes - 1}; need at most {_MOST_CLASSES} classes"
+            ) from None
         return tuple(str(index) for index in range(classes))
+    for index, name in enumerate(found):
+        if not name.isprintable() or len(name) > _LONGEST_NAME:
+            raise InputError(
+                f"{path}: the name of class {index} is {name[:_LONGEST_NAME]!r}; need printable "
+                f"text of at most {_LONGEST_NAME} characters (metadata 'class_names')"
+            )
+    return found

@@ -34,7 +34,9 @@ def test_ray_refuses_who_does_not_show_the_runs_own_token(watched, shown):
 
 
 def test_ray_lets_in_who_shows_it(watched):
-    assert "let in" in watched.knocks["its own"], watched.knocks  # so the refusals above are the token's
+    assert "let in" in watched.knocks["its own"], (
+        watched.knocks
+    )  # so the refusals above are the token's
 
 
 def test_the_token_is_on_no_command_line(watched):

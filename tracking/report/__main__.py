@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from tracking.errors import StoreError
+from tracking.plain_text import plain
 from tracking.report.document import write_report
 from tracking.storage import StorePath
 from tracking.store import open_store
@@ -26,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
             for path in write_report(store, study, folder):
                 print(path)
     except (StoreError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {plain(str(error))}", file=sys.stderr)
         return 2
     return 0
 
