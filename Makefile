@@ -3,6 +3,7 @@
 # make ui      MLflow on loopback, on the store of the last study: STORE=results/NAME for another
 # make report  the report of that store as a page
 # make lint    ruff, mypy, import-linter
+# make audit   known vulnerabilities of the pinned packages; asks the package index
 # make setup   .venv alone
 # make lock    resolve the pinned versions anew (needs uv)
 # make clean   remove .venv and caches; results/ stays
@@ -17,7 +18,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11; do \
 STORE  ?= $(shell ls -td results/*/store.json 2>/dev/null | head -1 | xargs -r dirname)
 PORT   ?= 5000
 
-.PHONY: study test ui report lint setup lock clean
+.PHONY: study test ui report lint audit setup lock clean
 
 study: setup
 	$(BIN)/python studies/batchsize_ablation.py --preset quick
@@ -41,6 +42,9 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+audit: setup
+	$(BIN)/python .ci/audit.py
 
 setup: $(STAMP)
 
