@@ -120,7 +120,9 @@ def _stack(path: Path, encoded: pa.ChunkedArray) -> npt.NDArray[np.uint8]:
     size = (width, height)
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes outside the interpreter lock
         decoded = list(
-            pool.map(lambda item: _pixels(path, *item, size), enumerate(encoded), chunksize=256)
+            pool.map(
+                lambda item: _pixels(path, *item, size=size), enumerate(encoded), chunksize=256
+            )
         )
     if any(pixels.ndim == 3 for pixels in decoded):
         decoded = [p if p.ndim == 3 else np.stack([p] * 3, axis=-1) for p in decoded]
