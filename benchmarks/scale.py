@@ -1,0 +1,174 @@
+"""What a study of thousands of trials costs its driver: time and memory a trial as it grows.
+
+    python benchmarks/scale.py > benchmarks/results/scale.md
+
+Trials are planned, handed out, recorded and compacted by the code that studies use. Only the worker
+is another: it writes what a trial of one evaluation writes, and trains nothing. Every size runs in a
+process of its own, with ``--at-once`` workers on cores that Ray is told of; the driver's own
+processor time and memory are read every time another tenth of the trials has ended.
+"""
+
+import argparse
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import ray
+import torch
+from hardware import describe
+from ray import tune
+
+from studies import runner
+from studies.batchsize_ablation import STUDY
+from studies.ledger_queue import Queue
+from studies.markdown import markdown_table
+from studies.progress import Progress
+from studies.resources import Placement, Resources
+from studies.study import build_grid
+from tracking import create_store, open_store
+
+_CELLS = 8  # of the study's quick preset, for one class and seed
+
+
+class Untrained(tune.Trainable):  # type: ignore[misc]
+    """Records a trial of one evaluation, without training it."""
+
+    def step(self) -> dict[str, Any]:
+        record = open_store(self.config["store"]).trial(self.config["trial_id"])
+        with record.claim():
+            record.begin({"host": "none"})
+            scores = [{"layer": "embedding", "scorer": "c-cos", "auroc": 0.5}]
+            record.add({"epoch": 1}, scores)
+            record.end("finished")
+        return {"done": True, "progress": 1.0, "epoch": 1}
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        return True
+
+
+class _Measured(Progress):
+    """Reads the driver's clock, processor time and memory at every tenth of the trials."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count, count, lambda key: 1.0)
+        self._every = max(1, count // 10)
+        self.seen = [_now(0)]
+
+    def end(self, trial_id: str) -> None:
+        super().end(trial_id)
+        if len(self._ended) % self._every == 0:
+            self.seen.append(_now(len(self._ended)))
+
+
+def _now(ended: int) -> dict[str, float]:
+    process = psutil.Process()
+    times = process.cpu_times()
+    return {
+        "ended": ended,
+        "wall": time.monotonic(),
+        "cpu": times.user + times.system,
+        "mb": process.memory_info().rss / 2**20,
+    }
+
+
+def main() -> None:
+    """Run every size, print what was seen."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", default="1000,3000,10000", help="sizes of study")
+    parser.add_argument("--at-once", default="2", help="trials at once, several with commas")
+    parser.add_argument("--drive", help=argparse.SUPPRESS)  # the process of one size
+    options = parser.parse_args()
+    if options.drive:
+        print(json.dumps(_drive(Path(options.drive), int(options.trials), int(options.at_once))))
+        return
+    sizes = [int(each) for each in options.trials.split(",")]
+    runs = [_run(n, int(each)) for each in options.at_once.split(",") for n in sizes]
+    print("# What thousands of trials cost the driver\n")
+    command = f"--trials {options.trials} --at-once {options.at_once}"
+    print(f"Command: `python benchmarks/scale.py {command}`; n = 1 run a column.\n")
+    print(markdown_table(["quantity", *[f"{run['trials']} trials" for run in runs]], _rows(runs)))
+    print()
+    facts = describe(torch.device("cpu")) | {"Ray": ray.__version__}
+    print(markdown_table(["hardware", ""], [[*pair] for pair in facts.items()]))
+
+
+def _run(trials: int, at_once: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, __file__, "--drive", f"{folder}/store"]
+        command += ["--trials", str(trials), "--at-once", str(at_once)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    run: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return run
+
+
+def _drive(path: Path, trials: int, at_once: int) -> dict[str, Any]:
+    grid = build_grid(STUDY, "quick", classes=["0"], seeds=-(-trials // _CELLS))
+    store = create_store(path)
+    started = time.monotonic()
+    ids = runner.to_run(store, runner.register(store, grid), retry_failed=False)[:trials]
+    planned = time.monotonic()
+    os.environ["RAY_prestart_worker_first_driver"] = "0"
+    ray.init(
+        num_cpus=at_once,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+    )
+    runner.TrialActor = Untrained  # type: ignore[misc, assignment]
+    how = runner.RunOptions(Resources())
+    where = Placement(how.resources, at_once)
+    progress = _Measured(trials)
+    runner.run(store, Queue(ids, runner.worker_config(store, how, where)), how, where, progress)
+    ended = time.monotonic()
+    store.write_summary()
+    compacted = time.monotonic()
+    finished = open_store(path).trials()["status"].to_pylist().count("finished")
+    asked = time.monotonic()
+    return {
+        "trials": trials,
+        "finished": finished,
+        "at_once": at_once,
+        "plan": planned - started,
+        "run": ended - planned,
+        "compact": compacted - ended,
+        "read": asked - compacted,
+        "seen": progress.seen,
+    }
+
+
+def _rows(runs: list[dict[str, Any]]) -> list[list[str]]:
+    def row(name: str, form: str, value: Any) -> list[str]:
+        return [name, *[format(value(run), form) for run in runs]]
+
+    return [
+        row("trials at once", "d", lambda run: run["at_once"]),
+        row("trials finished, in Parquet", "d", lambda run: run["finished"]),
+        row("planning: every configuration written, s", ".1f", lambda run: run["plan"]),
+        row("running them, s", ".1f", lambda run: run["run"]),
+        row("wall time a trial, first tenth left out, ms", ".0f", lambda r: _per(r, "wall", 1)),
+        row("driver's processor time a trial, 2nd tenth, ms", ".1f", lambda r: _per(r, "cpu", 1, 2)),
+        row("the same, last tenth, ms", ".1f", lambda run: _per(run, "cpu", -2)),
+        row("driver memory after a tenth, MB", ".0f", lambda run: run["seen"][1]["mb"]),
+        row("driver memory at the end, MB", ".0f", lambda run: run["seen"][-1]["mb"]),
+        row("driver memory a trial, kB", ".0f", lambda run: 1.024 * _per(run, "mb", 1)),
+        row("compaction, s", ".1f", lambda run: run["compact"]),
+        row("reading all trials after it, s", ".2f", lambda run: run["read"]),
+    ]
+
+
+def _per(run: dict[str, Any], what: str, start: int, stop: int = -1) -> float:
+    """Thousandths of a unit of ``what`` a trial, between two readings."""
+    first, last = run["seen"][start], run["seen"][stop]
+    trials: float = last["ended"] - first["ended"]
+    return 1000 * (last[what] - first[what]) / trials
+
+
+if __name__ == "__main__":
+    main()
