@@ -2,16 +2,15 @@
 
     python benchmarks/scale.py > benchmarks/results/scale.md
 
-Trials are planned, handed out, recorded and compacted by the code that studies use. Only the worker
-is another: it writes what a trial of one evaluation writes, and trains nothing. Every size runs in a
-process of its own, with ``--at-once`` workers on cores that Ray is told of; the driver's own
-processor time and memory are read every time another tenth of the trials has ended.
+Trials are planned, handed out, recorded and compacted by the code that studies use. Only the
+worker is another: it writes what a trial of one evaluation writes, and trains nothing. Every size
+runs in a process of its own, with ``--at-once`` workers on cores that Ray is told of; the driver's
+own processor time and memory are read every time another tenth of the trials has ended.
 """
 
 import argparse
 import json
 import logging
-import os
 import subprocess
 import sys
 import tempfile
@@ -114,7 +113,6 @@ def _drive(path: Path, trials: int, at_once: int) -> dict[str, Any]:
     started = time.monotonic()
     ids = runner.to_run(store, runner.register(store, grid), retry_failed=False)[:trials]
     planned = time.monotonic()
-    os.environ["RAY_prestart_worker_first_driver"] = "0"
     ray.init(
         num_cpus=at_once,
         include_dashboard=False,
@@ -123,7 +121,7 @@ def _drive(path: Path, trials: int, at_once: int) -> dict[str, Any]:
     )
     runner.TrialActor = Untrained  # type: ignore[misc, assignment]
     how = runner.RunOptions(Resources())
-    where = Placement(how.resources, at_once)
+    where = Placement(how.resources, (0.0,) * at_once)
     progress = _Measured(trials)
     runner.run(store, Queue(ids, runner.worker_config(store, how, where)), how, where, progress)
     ended = time.monotonic()
@@ -153,7 +151,9 @@ def _rows(runs: list[dict[str, Any]]) -> list[list[str]]:
         row("planning: every configuration written, s", ".1f", lambda run: run["plan"]),
         row("running them, s", ".1f", lambda run: run["run"]),
         row("wall time a trial, first tenth left out, ms", ".0f", lambda r: _per(r, "wall", 1)),
-        row("driver's processor time a trial, 2nd tenth, ms", ".1f", lambda r: _per(r, "cpu", 1, 2)),
+        row(
+            "driver's processor time a trial, 2nd tenth, ms", ".1f", lambda r: _per(r, "cpu", 1, 2)
+        ),
         row("the same, last tenth, ms", ".1f", lambda run: _per(run, "cpu", -2)),
         row("driver memory after a tenth, MB", ".0f", lambda run: run["seen"][1]["mb"]),
         row("driver memory at the end, MB", ".0f", lambda run: run["seen"][-1]["mb"]),

@@ -40,7 +40,8 @@ from ray.tune.search import Searcher
 from nsa_core import InputError, TrialConfig
 from studies.actor import TrialActor
 from studies.progress import Progress
-from studies.resources import Placement, Resources, place
+from studies.resources import Host, Placement, Resources, place
+from studies.slots import ASK, Slots
 from studies.study import Data, Grid
 from tracking import ENDED, Store, StoreError
 
@@ -112,13 +113,11 @@ def placement(options: RunOptions, trials: int) -> Placement:
     if options.address:
         if not ray.is_initialized():
             _join(options.address)
-        cluster = ray.cluster_resources()
-        cpus, gpus = int(cluster.get("CPU", 0)), int(cluster.get("GPU", 0))
+        hosts = [_host(node) for node in ray.nodes() if node["Alive"]]
     else:
-        cpus, gpus = len(os.sched_getaffinity(0)), torch.cuda.device_count()
-    return place(
-        options.resources, cpus=cpus, gpus=gpus, trials=trials, concurrency=options.concurrency
-    )
+        name, cores = socket.gethostname(), len(os.sched_getaffinity(0))
+        hosts = [Host(name, cores, torch.cuda.device_count())]
+    return place(options.resources, hosts, trials=trials, concurrency=options.concurrency)
 
 
 def run(
@@ -137,18 +136,21 @@ def run(
     scratch = Path(tempfile.mkdtemp(prefix="tune-", dir=_scratch_root(store)))
     watcher = _Watcher(store, progress)
     private = tempfile.mkdtemp(prefix="nsa-ray-", dir=os.environ.get("RAY_TMPDIR"))
+    cpus = placement.resources.cpus
     try:
         if not ray.is_initialized():
             _start(f"{private}/ray")
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, signal.default_int_handler)  # Ray's own would abort
         tuner = tune.Tuner(
-            tune.with_resources(TrialActor, placement.resources.as_ray()),
+            tune.with_resources(
+                TrialActor,
+                lambda config: tune.PlacementGroupFactory([{"CPU": cpus, "GPU": config[ASK]}]),
+            ),
             tune_config=tune.TuneConfig(
-                search_alg=queue,
+                search_alg=Slots(queue, placement.asks),
                 scheduler=scheduler,
                 num_samples=-1,  # until the queue has no more
-                max_concurrent_trials=placement.at_once,
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: trial.config["trial_id"],
             ),
@@ -245,6 +247,11 @@ def _join(address: str) -> None:
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"no Ray cluster at {address!r} ({reason})") from error
+
+
+def _host(node: Mapping[str, Any]) -> Host:
+    has = node["Resources"]
+    return Host(node["NodeManagerHostname"], int(has.get("CPU", 0)), int(has.get("GPU", 0)))
 
 
 def _scratch_root(store: Store) -> Path:

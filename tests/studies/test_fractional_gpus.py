@@ -1,8 +1,10 @@
 """Ray with GPUs that are not there: shares are honoured and the device is the trial's own."""
 
 import json
+import os
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 import torch
@@ -46,3 +48,42 @@ def test_a_gpu_that_torch_cannot_see_is_an_error_not_a_slow_cpu(tmp_path):
     ]
     assert len(states) == 8
     assert all("sees no CUDA device" in state["message"] for state in states)
+
+
+@pytest.fixture(scope="module")
+def placed():
+    """What trials noted on four hosts of 2, 2, 4 and 1 GPUs, beside a head without any."""
+    command = [sys.executable, "benchmarks/placement.py", "--json", "--gpus", "2,2,4,1"]
+    command += ["--share", "0.5", "--seconds", "0.2", "--trials", "13,24"]
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE, text=True, timeout=300, check=True,
+    )  # fmt: skip
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def by_gpu(run):
+    """Trials of the first that run at once, by host and GPU; they all waited for one another."""
+    first = [note for note in run["notes"] if int(note["trial"], 16) < run["at_once"]]
+    assert max(note["start"] for note in first) < min(note["end"] for note in first)
+    return Counter((note["host"], *note["gpu"]) for note in first)
+
+
+def test_every_gpu_is_used_before_any_gets_a_second_trial(placed):
+    few = placed[0]
+    assert few["at_once"] == 13
+    assert sorted(by_gpu(few).values()) == [1, 1, 1, 1, 1, 2, 2, 2, 2]  # equal shares: 2 x 6, 1
+
+
+def test_gpus_times_trials_of_a_gpu_run_at_once(placed):
+    full = placed[1]
+    assert full["at_once"] == 18
+    assert set(by_gpu(full).values()) == {2}
+    asks = {(note["host"], *note["gpu"], note["ask"]) for note in full["notes"]}
+    assert len(asks) == 18  # one first and one second on each GPU, later trials included
+
+
+def test_a_worker_that_died_finds_its_place_again_and_others_are_reused(placed):
+    for run in placed:
+        assert len(run["notes"]) == run["trials"]
+        assert len({note["worker"] for note in run["notes"]}) == run["at_once"]
