@@ -11,6 +11,7 @@ own processor time and memory are read every time another tenth of the trials ha
 import argparse
 import json
 import logging
+import random
 import subprocess
 import sys
 import tempfile
@@ -21,7 +22,7 @@ from typing import Any
 import psutil
 import ray
 import torch
-from hardware import describe
+from hardware import Spread, describe
 from ray import tune
 
 from studies import runner
@@ -93,6 +94,9 @@ def main() -> None:
     command = f"--trials {options.trials} --at-once {options.at_once}"
     print(f"Command: `python benchmarks/scale.py {command}`; n = 1 run a column.\n")
     print(markdown_table(["quantity", *[f"{run['trials']} trials" for run in runs]], _rows(runs)))
+    print("\nAt every event Ray Tune waits on one result of each trial that runs, in random order.")
+    print("That wait alone, median of n = 50 [range]:\n")
+    print(markdown_table(["trials that run", "ms"], _waits()))
     print()
     facts = describe(torch.device("cpu")) | {"Ray": ray.__version__}
     print(markdown_table(["hardware", ""], [[*pair] for pair in facts.items()]))
@@ -161,6 +165,25 @@ def _rows(runs: list[dict[str, Any]]) -> list[list[str]]:
         row("compaction, s", ".1f", lambda run: run["compact"]),
         row("reading all trials after it, s", ".2f", lambda run: run["read"]),
     ]
+
+
+def _waits() -> list[list[str]]:
+    """Milliseconds to find the one result that is there among those of as many trials."""
+    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    never = ray.remote(resources={"absent": 1})(print)
+    rows = []
+    for count in (16, 128, 512, 2048):
+        results = [never.remote() for _ in range(count - 1)] + [ray.put(None)]
+        seconds = []
+        for _ in range(50):
+            started = time.perf_counter()
+            random.shuffle(results)
+            ray.wait(results, num_returns=1, timeout=1)
+            seconds.append(time.perf_counter() - started)
+        spread = Spread.of(seconds).scaled(1000)
+        rows.append([f"{count:,}", f"{spread.median:.2f} [{spread.low:.2f}, {spread.high:.2f}]"])
+    ray.shutdown()
+    return rows
 
 
 def _per(run: dict[str, Any], what: str, start: int, stop: int = -1) -> float:

@@ -39,4 +39,5 @@ class Slots(ConcurrencyLimiter):  # type: ignore[misc]
     ) -> None:
         """Free its slot and tell the queue."""
         super().on_trial_complete(trial_id, result, error)
-        heapq.heappush(self._free, self._taken.pop(trial_id))
+        if trial_id in self._taken:  # Ray may say so twice
+            heapq.heappush(self._free, self._taken.pop(trial_id))
