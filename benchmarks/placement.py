@@ -48,6 +48,9 @@ class Recorded(tune.Trainable):  # type: ignore[misc]
     def step(self) -> dict[str, Any]:
         seen = Path(self.config["seen"])
         name = self.config["trial_id"]
+        if int(name, 16) == 0 and not (seen / "died").exists():
+            (seen / "died").touch()
+            os._exit(1)  # the others wait until it has found its place again
         note = {
             "trial": name,
             "host": ray.get_runtime_context().get_node_id(),
@@ -62,9 +65,6 @@ class Recorded(tune.Trainable):  # type: ignore[misc]
                 time.sleep(0.1)
         else:
             time.sleep(self.config["seconds"])
-        if int(name, 16) == 0 and not (seen / "died").exists():
-            (seen / "died").touch()
-            os._exit(1)  # a worker of the first wave, which has to find its place again
         part = seen / f".{name}"
         part.write_text(json.dumps({**note, "end": time.time()}))
         part.replace(seen / f"{name}.json")
