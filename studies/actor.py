@@ -12,6 +12,7 @@ import torch
 from ray import tune
 
 from nsa_core import Evaluation, InputError
+from studies.disk import DiskFullError
 from studies.selection import goodness, last_value
 from studies.trial import run_trial
 from tracking import open_store
@@ -38,7 +39,16 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
         return True
 
     def step(self) -> dict[str, Any]:
-        """What Ray learns: how far the trial is, and of its results at most one signal."""
+        """What Ray learns: how far the trial is, and of its results at most one signal.
+
+        ``disk_full`` is the message of a disk that has no space, where no trial can go on.
+        """
+        try:
+            return self._step()
+        except DiskFullError as error:
+            return {"done": True, "disk_full": str(error)}
+
+    def _step(self) -> dict[str, Any]:
         evaluation = next(self._evaluations, None)
         if evaluation is None:
             return {"done": True}

@@ -1,6 +1,5 @@
 """Run trials with Ray Tune; what is durable is in the store, not in Ray."""
 
-import contextlib
 import hashlib
 import logging
 import os
@@ -39,11 +38,13 @@ from ray.tune.search import Searcher
 
 from nsa_core import InputError, TrialConfig
 from studies.actor import TrialActor
+from studies.disk import check_space
 from studies.progress import Progress
 from studies.resources import Host, Placement, Resources, place
 from studies.slots import ASK, Slots
 from studies.study import Data, Grid
-from tracking import ENDED, Store, StoreError
+from studies.watcher import Watcher
+from tracking import ENDED, Store
 
 # Tune hands these to its workers by a way that Ray logs; workers have their own host's.
 ENV_VARS_TO_PROPAGATE -= {name for name in ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
@@ -131,10 +132,11 @@ def run(
     """Run what the queue hands out to its end. Ray is started, unless joined before, and left.
 
     Raises:
+        DiskFullError: the store's disk is full.
         KeyboardInterrupt: at Ctrl-C or SIGTERM, once the workers are gone.
     """
     scratch = Path(tempfile.mkdtemp(prefix="tune-", dir=_scratch_root(store)))
-    watcher = _Watcher(store, progress)
+    watcher = Watcher(store, progress)
     private = tempfile.mkdtemp(prefix="nsa-ray-", dir=os.environ.get("RAY_TMPDIR"))
     cpus = placement.resources.cpus
     try:
@@ -160,15 +162,20 @@ def run(
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 failure_config=tune.FailureConfig(max_failures=options.retries),
                 callbacks=[watcher],
+                stop=watcher.stopper(),
                 verbose=0,
             ),
         )
         tuner.fit()
+    except Exception as error:
+        check_space(error, store.root)  # Ray's notes need some too
+        raise
     finally:
         ray.shutdown()
         watcher.settle(wait_s=10.0)
         shutil.rmtree(scratch, ignore_errors=True)
         shutil.rmtree(private, ignore_errors=True)
+    watcher.check()
 
 
 def worker_config(store: Store, options: RunOptions, placement: Placement) -> dict[str, Any]:
@@ -187,45 +194,6 @@ def work(config: TrialConfig) -> float:
     """Images to train on, up to a factor that trials of equal classes share."""
     images = config.batch_size if config.budget_unit == "steps" else 1
     return float(config.budget * images)
-
-
-class _Watcher(tune.Callback):  # type: ignore[misc]
-    """Shows progress, and writes to the ledger what only the driver knows of a trial's end."""
-
-    def __init__(self, store: Store, progress: Progress) -> None:
-        self._store, self._progress = store, progress
-        self._stopped: dict[str, str] = {}
-
-    def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
-    ) -> None:
-        if "progress" in result:
-            self._progress.advance(trial.config["trial_id"], result["progress"])
-
-    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        key = trial.config["trial_id"]
-        if self._store.trial(key).state()["status"] not in ENDED:
-            epoch = trial.last_result.get("epoch", 0)
-            self._stopped[key] = f"by the scheduler after epoch {epoch}"
-        self._progress.end(key)
-        self.settle()
-
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        record = self._store.trial(trial.config["trial_id"])
-        with record.claim():
-            if record.state()["status"] not in ENDED:
-                times = f"{trial.num_failures} time{'s' * (trial.num_failures != 1)}"
-                record.end("failed", f"its worker died {times}")
-        self._progress.end(trial.config["trial_id"])
-
-    def settle(self, wait_s: float = 0.0) -> None:
-        """Mark stopped trials as such, once their workers have let go of them."""
-        for key, message in [*self._stopped.items()]:
-            record = self._store.trial(key)
-            with contextlib.suppress(StoreError), record.claim(wait_s):
-                if record.state()["status"] not in ENDED:
-                    record.end("stopped", message)
-                del self._stopped[key]
 
 
 def _start(folder: str) -> None:

@@ -1,8 +1,9 @@
 """The life of one trial: configuration in, rows in the ledger out. Knows nothing of Ray."""
 
 import socket
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,9 +19,12 @@ from nsa_core import (
     one_class_split,
     train,
 )
+from nsa_core.training import UnusableCheckpointError
+from studies.disk import check_space
 from studies.energy import EnergyMeter
 from studies.evaluation_rows import dynamics_row, extremes, score_rows, test_scores
 from studies.machine import machine_facts, usage
+from studies.memory import is_out_of_memory, out_of_memory
 from tracking import ENDED, TrialRecord
 
 
@@ -30,29 +34,33 @@ def run_trial(
     """Train what the record says, from its checkpoint if there is one, and record every epoch.
 
     The record ends as finished, collapsed, diverged or (bad input) failed; a trial that has ended
-    is left alone. Any other error is written to the record and raised, to be tried again.
+    is left alone. Any other error is written to the record and raised, to be tried again. A
+    checkpoint that cannot be continued is set aside, and the record says so.
+
+    Raises:
+        DiskFullError: the store's disk is full; the record is left as it is, to be gone on with.
     """
     with record.claim():
         if (status := record.state()["status"]) in ENDED and status != "failed":
             return
         record.begin(machine_facts(device))
         meter = EnergyMeter(torch.get_num_threads())
-        sizes: dict[str, int] = {}
+        facts: dict[str, Any] = {}
 
         def end(status: str, message: str = "") -> None:
-            record.end(status, message, **usage(device, meter), **sizes)
+            record.end(status, message, **usage(device, meter), **facts)
 
         try:
             definition = record.definition()
             config = TrialConfig.from_dict(definition["config"])
             split = split_of(config, data_root, definition["data_fingerprint"])
-            sizes |= {
+            facts |= {
                 "train_images": len(split.train_images),
                 "pollution_images": int(split.is_pollution.sum()),
                 "test_images": len(split.test_images),
             }
             record.write_artifact("pollution", _pollution(config, split))
-            for evaluation in train(config, split, device, record.checkpoint):
+            for evaluation in _train(config, split, device, record.checkpoint, facts):
                 if evaluation.step == evaluation.total_steps:
                     record.write_artifact("test_scores", test_scores(evaluation, split))
                     test = _images(config.dataset, "test", data_root)
@@ -66,7 +74,10 @@ def run_trial(
             end("failed", str(error))
             return
         except Exception as error:
-            end("failed", f"{type(error).__name__}: {error}")
+            check_space(error, record.folder)
+            name = type(error).__name__
+            memory = is_out_of_memory(error)
+            end("failed", out_of_memory(f"{name}: {error}") if memory else f"{name}: {error}")
             raise
         last = record.dynamics().to_pylist()[-1]
         if last["collapsed"]:
@@ -77,6 +88,27 @@ def run_trial(
             end("collapsed", message)
         else:
             end("finished")
+
+
+def _train(
+    config: TrialConfig,
+    split: OneClassSplit,
+    device: torch.device,
+    checkpoint: Path,
+    facts: dict[str, Any],
+) -> Iterator[Evaluation]:
+    """Train on, or from the start where the checkpoint cannot be continued: the numbers are the
+    same. It is kept under another name, and ``facts`` says so.
+    """
+    try:
+        yield from train(config, split, device, checkpoint)
+        return
+    except UnusableCheckpointError as error:  # before the first step
+        number = len([*checkpoint.parent.glob(f"{checkpoint.name}.aside-*")]) + 1
+        aside = checkpoint.with_name(f"{checkpoint.name}.aside-{number}")
+        checkpoint.rename(aside)
+        facts["set_aside"] = f"{error} (done: it is now {aside.name})"
+    yield from train(config, split, device, checkpoint)
 
 
 @cache  # for the worker's next trials; the fingerprint says whether it is what was planned

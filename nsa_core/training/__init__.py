@@ -1,5 +1,6 @@
 """Training, its schedule, its checkpoints and its evaluations."""
 
+from nsa_core.training.checkpoint import UnusableCheckpointError
 from nsa_core.training.embedding import embed
 from nsa_core.training.evaluation import Evaluation, Probes, TestResult, score_layers
 from nsa_core.training.precision import best_precision
@@ -14,6 +15,7 @@ __all__ = [
     "Schedule",
     "Signals",
     "TestResult",
+    "UnusableCheckpointError",
     "best_precision",
     "build_method",
     "embed",

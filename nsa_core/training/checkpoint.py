@@ -2,14 +2,26 @@
 
 import os
 import pickle
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import torch
 
 from nsa_core.errors import InputError
 
 VERSION = 1
+
+_ARCHIVE = b"PK\x03\x04"
+_NOT_WHOLE = (
+    BadZipFile, EOFError, KeyError, OSError, RuntimeError, ValueError, struct.error, zlib.error
+)  # fmt: skip
+
+
+class UnusableCheckpointError(InputError):
+    """A checkpoint that cannot be continued; without it the training gives the same numbers."""
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
@@ -29,24 +41,45 @@ def load_checkpoint(path: Path, config: str, fingerprint: str) -> dict[str, Any]
     """The state in ``path``, None if there is no such file.
 
     Raises:
-        InputError: the file is damaged, holds more than plain tensors and values, or belongs to
-            another configuration, data set or version.
+        UnusableCheckpointError: the file is damaged, or belongs to another configuration, data set
+            or version.
+        InputError: it holds more than plain tensors and values, and somebody should look at it.
     """
     if not path.exists():
         return None
     advice = "move it away to train from the start"
     try:
+        _check_whole(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"checkpoint {path} cannot be read: it holds more than tensors and plain values, which "
+            f"could run code ({str(error).splitlines()[0]}); {advice}"
+        ) from error
+    except _NOT_WHOLE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"checkpoint {path} cannot be read ({reason}); {advice}") from error
+        raise UnusableCheckpointError(
+            f"checkpoint {path} cannot be read ({reason}); {advice}"
+        ) from error
     if not isinstance(state, dict) or state.get("version") != VERSION:
         found = state.get("version") if isinstance(state, dict) else None
-        raise InputError(f"checkpoint {path} is of version {found}, need {VERSION}; {advice}")
+        raise UnusableCheckpointError(
+            f"checkpoint {path} is of version {found}, need {VERSION}; {advice}"
+        )
     for key, wanted in (("config", config), ("fingerprint", fingerprint)):
         if state.get(key) != wanted:
-            raise InputError(
+            raise UnusableCheckpointError(
                 f"checkpoint {path} belongs to another {key} ({state.get(key)} instead of "
                 f"{wanted}); {advice}"
             )
     return state
+
+
+def _check_whole(path: Path) -> None:
+    """Compare every part with its checksum, which torch writes and does not read."""
+    with path.open("rb") as stream:
+        start = stream.read(len(_ARCHIVE))
+    if _ARCHIVE.startswith(start):  # else it is none of ours, and torch says what it is
+        with ZipFile(path) as archive:
+            if damaged := archive.testzip():
+                raise BadZipFile(f"{damaged} is not what was written")
