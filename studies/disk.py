@@ -2,9 +2,9 @@
 
 import errno
 from collections.abc import Iterator
-from pathlib import Path
 
 from tracking import StoreError
+from tracking.storage import StorePath
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -13,7 +13,7 @@ class DiskFullError(StoreError):
     """There is no space to write results to; nothing that was written is lost."""
 
 
-def check_space(error: BaseException, folder: Path) -> None:
+def check_space(error: BaseException, folder: StorePath) -> None:
     """Raise a DiskFullError where a full disk is behind an error."""
     if any(_says_full(each) for each in _chain(error)):
         raise DiskFullError(

@@ -32,7 +32,9 @@ def parser(name: str, title: str, presets: Mapping[str, object]) -> argparse.Arg
         "--set", action="append", default=[], metavar="KEY=JSON", help="any configuration field"
     )
     how = made.add_argument_group("how to run it")
-    how.add_argument("--store", default=f"results/{name}", help="folder of the results")
+    how.add_argument(
+        "--store", default=f"results/{name}", help="folder of the results, or s3://BUCKET/PREFIX"
+    )
     how.add_argument("--tracking-uri", help="of MLflow; default: SQLite inside the store")
     how.add_argument("--address", help="of a running Ray cluster, or 'auto'")
     how.add_argument("--cpus-per-trial", type=int, default=1, metavar="N")

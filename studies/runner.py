@@ -41,10 +41,12 @@ from studies.actor import TrialActor
 from studies.disk import check_space
 from studies.progress import Progress
 from studies.resources import Host, Placement, Resources, place
+from studies.shared_storage import check_every_host
 from studies.slots import ASK, Slots
 from studies.study import Data, Grid
 from studies.watcher import Watcher
 from tracking import ENDED, Store
+from tracking.storage import ObjectPath, StorePath, remove_folder
 
 # Tune hands these to its workers by a way that Ray logs; workers have their own host's.
 ENV_VARS_TO_PROPAGATE -= {name for name in ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
@@ -89,7 +91,6 @@ def create(store: Store, config: TrialConfig, data: Data) -> str:
     """Write what a trial is to the store; returns its id."""
     key = trial_id(config, data.fingerprint)
     record = store.trial(key)
-    record.folder.mkdir(parents=True, exist_ok=True)
     name = data.class_names[config.normal_class]
     record.create(config.to_dict(), {"class_name": name, "data_fingerprint": data.fingerprint})
     return key
@@ -132,16 +133,18 @@ def run(
     """Run what the queue hands out to its end. Ray is started, unless joined before, and left.
 
     Raises:
-        DiskFullError: the store's disk is full.
+        StoreError: a host does not see the store, or the store's disk is full.
         KeyboardInterrupt: at Ctrl-C or SIGTERM, once the workers are gone.
     """
-    scratch = Path(tempfile.mkdtemp(prefix="tune-", dir=_scratch_root(store)))
+    notes = store.root / "ray" / f"tune-{secrets.token_hex(4)}"  # of Ray, while it runs
     watcher = Watcher(store, progress)
     private = tempfile.mkdtemp(prefix="nsa-ray-", dir=os.environ.get("RAY_TMPDIR"))
     cpus = placement.resources.cpus
     try:
         if not ray.is_initialized():
             _start(f"{private}/ray")
+        if options.address:
+            check_every_host(store)
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, signal.default_int_handler)  # Ray's own would abort
         tuner = tune.Tuner(
@@ -158,7 +161,7 @@ def run(
             ),
             run_config=tune.RunConfig(
                 name="run",
-                storage_path=str(scratch),
+                **_storage(notes),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 failure_config=tune.FailureConfig(max_failures=options.retries),
                 callbacks=[watcher],
@@ -173,7 +176,7 @@ def run(
     finally:
         ray.shutdown()
         watcher.settle(wait_s=10.0)
-        shutil.rmtree(scratch, ignore_errors=True)
+        remove_folder(notes)
         shutil.rmtree(private, ignore_errors=True)
     watcher.check()
 
@@ -222,8 +225,8 @@ def _host(node: Mapping[str, Any]) -> Host:
     return Host(node["NodeManagerHostname"], int(has.get("CPU", 0)), int(has.get("GPU", 0)))
 
 
-def _scratch_root(store: Store) -> Path:
-    """Ray keeps its own notes here while it runs; every host must see the folder."""
-    root = store.root / "ray"
-    root.mkdir(exist_ok=True)
-    return root
+def _storage(notes: StorePath) -> dict[str, Any]:
+    """Where Ray keeps its notes; every host must see it."""
+    if isinstance(notes, ObjectPath):
+        return {"storage_path": notes.key, "storage_filesystem": notes.filesystem}
+    return {"storage_path": str(notes)}

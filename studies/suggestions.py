@@ -17,8 +17,10 @@ from optuna.trial import FrozenTrial, TrialState
 from ray.tune.search import Searcher
 
 from nsa_core import InputError
+from studies.object_journal import ObjectJournal
 from studies.selection import goodness, last_value
 from tracking import ENDED, Store
+from tracking.storage import ObjectPath, StorePath
 
 TRIAL_ID = "trial_id"
 _PURPOSE = "nsa_search"
@@ -36,11 +38,13 @@ def samplers() -> list[str]:
     return sorted(_SAMPLERS)
 
 
-def open_storage(where: str | Path) -> BaseStorage:
-    """Optuna's storage: a journal file, or a database by its URL."""
+def open_storage(where: str | StorePath) -> BaseStorage:
+    """Optuna's storage: a journal, or a database by its URL."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if isinstance(where, str) and "://" in where:
         return get_storage(where)
+    if isinstance(where, ObjectPath):
+        return JournalStorage(ObjectJournal(where))
     Path(where).parent.mkdir(parents=True, exist_ok=True)
     return JournalStorage(JournalFileBackend(str(where)))
 

@@ -3,7 +3,6 @@
 import socket
 from collections.abc import Generator, Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,6 +25,7 @@ from studies.evaluation_rows import dynamics_row, extremes, score_rows, test_sco
 from studies.machine import machine_facts, usage
 from studies.memory import is_out_of_memory, out_of_memory
 from tracking import ENDED, TrialRecord
+from tracking.storage import StorePath, set_aside
 
 
 def run_trial(
@@ -94,7 +94,7 @@ def _train(
     config: TrialConfig,
     split: OneClassSplit,
     device: torch.device,
-    checkpoint: Path,
+    checkpoint: StorePath,
     facts: dict[str, Any],
 ) -> Iterator[Evaluation]:
     """Train on, or from the start where the checkpoint cannot be continued: the numbers are the
@@ -104,9 +104,7 @@ def _train(
         yield from train(config, split, device, checkpoint)
         return
     except UnusableCheckpointError as error:  # before the first step
-        number = len([*checkpoint.parent.glob(f"{checkpoint.name}.aside-*")]) + 1
-        aside = checkpoint.with_name(f"{checkpoint.name}.aside-{number}")
-        checkpoint.rename(aside)
+        aside = set_aside(checkpoint)
         facts["set_aside"] = f"{error} (done: it is now {aside.name})"
     yield from train(config, split, device, checkpoint)
 

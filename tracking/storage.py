@@ -5,6 +5,7 @@ interface that a store needs, over ``pyarrow.fs``. An object is replaced whole b
 needs ``tracking.atomic``.
 """
 
+import contextlib
 import fnmatch
 import os
 import shutil
@@ -147,6 +148,13 @@ class ObjectPath:
             if not missing_ok:
                 raise
 
+    def rename(self, name: str) -> "ObjectPath":
+        """Move the object to another name beside it; returns that."""
+        renamed = self.parent / name
+        with self._reached():
+            self.filesystem.move(self.key, renamed.key)
+        return renamed
+
     def remove_below(self) -> None:
         """Remove all objects below it."""
         with self._reached():
@@ -203,9 +211,17 @@ def locate(place: "str | StorePath") -> StorePath:
 def remove_folder(path: StorePath) -> None:
     """Remove a folder with all that is in it; what cannot be removed stays."""
     if isinstance(path, ObjectPath):
-        path.remove_below()
+        with contextlib.suppress(StoreError, FileNotFoundError):
+            path.remove_below()
     else:
         shutil.rmtree(path, ignore_errors=True)
+
+
+def set_aside(path: StorePath) -> StorePath:
+    """Give a file a name of its own beside it, where nothing looks for it; returns that."""
+    number = len([*path.parent.glob(f"{path.name}.aside-*")]) + 1
+    name = f"{path.name}.aside-{number}"
+    return path.rename(path.parent / name) if isinstance(path, Path) else path.rename(name)
 
 
 def _s3(bucket: str) -> FileSystem:

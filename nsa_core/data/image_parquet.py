@@ -121,7 +121,9 @@ def _stack(path: Path, encoded: pa.ChunkedArray) -> npt.NDArray[np.uint8]:
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes outside the interpreter lock
         decoded = list(
             pool.map(
-                lambda item: _pixels(path, *item, size=size), enumerate(encoded), chunksize=256
+                lambda item: _pixels(path, item[0], item[1], size),
+                enumerate(encoded),
+                chunksize=256,
             )
         )
     if any(pixels.ndim == 3 for pixels in decoded):

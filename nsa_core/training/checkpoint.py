@@ -1,11 +1,13 @@
-"""A training's state on disk: written whole or not at all, read without executing anything."""
+"""A training's state: written whole or not at all, read without executing anything."""
 
+import contextlib
+import io
 import os
 import pickle
 import struct
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from zipfile import BadZipFile, ZipFile
 
 import torch
@@ -24,8 +26,26 @@ class UnusableCheckpointError(InputError):
     """A checkpoint that cannot be continued; without it the training gives the same numbers."""
 
 
-def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write to a temporary name beside ``path``, sync, rename."""
+class WholeFile(Protocol):
+    """What is not on a disk but behaves as a ``Path`` does, and is replaced whole by nature."""
+
+    def exists(self) -> bool: ...
+    def read_bytes(self) -> bytes: ...
+    def write_bytes(self, data: bytes) -> None: ...
+
+
+CheckpointFile = Path | WholeFile
+
+
+def save_checkpoint(path: CheckpointFile, state: dict[str, Any]) -> None:
+    """Replace the checkpoint: on a disk, through a temporary name beside ``path`` that is synced
+    and renamed.
+    """
+    if not isinstance(path, Path):
+        buffer = io.BytesIO()
+        torch.save({"version": VERSION, **state}, buffer)
+        path.write_bytes(buffer.getvalue())
+        return
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with partial.open("wb") as stream:
@@ -37,7 +57,7 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
         partial.unlink(missing_ok=True)
 
 
-def load_checkpoint(path: Path, config: str, fingerprint: str) -> dict[str, Any] | None:
+def load_checkpoint(path: CheckpointFile, config: str, fingerprint: str) -> dict[str, Any] | None:
     """The state in ``path``, None if there is no such file.
 
     Raises:
@@ -49,8 +69,9 @@ def load_checkpoint(path: Path, config: str, fingerprint: str) -> dict[str, Any]
         return None
     advice = "move it away to train from the start"
     try:
-        _check_whole(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        file = path if isinstance(path, Path) else io.BytesIO(path.read_bytes())
+        _check_whole(file)
+        state = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(
             f"checkpoint {path} cannot be read: it holds more than tensors and plain values, which "
@@ -75,11 +96,12 @@ def load_checkpoint(path: Path, config: str, fingerprint: str) -> dict[str, Any]
     return state
 
 
-def _check_whole(path: Path) -> None:
+def _check_whole(file: Path | io.BytesIO) -> None:
     """Compare every part with its checksum, which torch writes and does not read."""
-    with path.open("rb") as stream:
+    with file.open("rb") if isinstance(file, Path) else contextlib.nullcontext(file) as stream:
         start = stream.read(len(_ARCHIVE))
-    if _ARCHIVE.startswith(start):  # else it is none of ours, and torch says what it is
-        with ZipFile(path) as archive:
-            if damaged := archive.testzip():
-                raise BadZipFile(f"{damaged} is not what was written")
+        if _ARCHIVE.startswith(start):  # else it is none of ours, and torch says what it is
+            with ZipFile(stream) as archive:
+                if damaged := archive.testzip():
+                    raise BadZipFile(f"{damaged} is not what was written")
+        stream.seek(0)

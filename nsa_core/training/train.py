@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,7 +16,7 @@ from nsa_core.errors import DivergedError
 from nsa_core.methods import Method
 from nsa_core.models import ResNet
 from nsa_core.seeds import derive_seed, generator
-from nsa_core.training.checkpoint import load_checkpoint, save_checkpoint
+from nsa_core.training.checkpoint import CheckpointFile, load_checkpoint, save_checkpoint
 from nsa_core.training.evaluation import Evaluation, evaluate
 from nsa_core.training.precision import autocast
 from nsa_core.training.schedule import Schedule, plan
@@ -29,7 +28,7 @@ def train(
     config: TrialConfig,
     split: OneClassSplit,
     device: torch.device | str = "cpu",
-    checkpoint: Path | None = None,
+    checkpoint: CheckpointFile | None = None,
     checkpoint_every_s: float = CHECKPOINT_EVERY_S,
 ) -> Iterator[Evaluation]:
     """Train from scratch, or from the checkpoint, and yield an evaluation at each planned epoch.

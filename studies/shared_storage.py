@@ -1,0 +1,79 @@
+"""Do all hosts see the store? Asked before any trial starts."""
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from tracking import Store, StoreError
+from tracking.atomic import write_bytes
+from tracking.storage import StorePath, locate, remove_folder
+
+_PATIENCE_S = 120.0
+
+
+def check_every_host(store: Store) -> None:
+    """Have every host of the cluster read a mark that is written here, and write one to be read.
+
+    Raises:
+        StoreError: a host does not see this very store, or cannot write to it; all are named.
+    """
+    folder = store.root / "probes" / secrets.token_hex(8)
+    try:
+        write_bytes(folder / "driver", folder.name.encode())
+        asked = {
+            _name(node): (node["NodeID"], _ask(node["NodeID"], folder))
+            for node in ray.nodes()
+            if node["Alive"]
+        }
+        answers = [answer for _, answer in asked.values()]
+        ray.wait(answers, num_returns=len(answers), timeout=_PATIENCE_S)
+        failures = {name: _failure(*each, folder) for name, each in asked.items()}
+    finally:
+        remove_folder(folder)
+    if any(failures.values()):
+        raise StoreError(
+            f"store {store.root} is not shared by all hosts: "
+            + "; ".join(f"{name}: {why}" for name, why in failures.items() if why)
+            + ". Give --store a folder that is mounted on every host at this path, or "
+            "s3://BUCKET/PREFIX with its keys in every host's environment; see docs/cluster.md"
+        )
+
+
+@ray.remote(max_retries=0)
+def _probe(folder: str, node: str) -> str:
+    """On a host: why the store cannot be used there; nothing if it can."""
+    try:
+        place = locate(folder)
+        if (place / "driver").read_bytes().decode() != place.name:
+            return "it sees another store"
+        write_bytes(place / node, place.name.encode())
+    except FileNotFoundError:
+        return "it has no such folder, or another one"
+    except (OSError, StoreError) as error:
+        return str(error)
+    return ""
+
+
+def _ask(node: str, folder: StorePath) -> ray.ObjectRef:
+    there = NodeAffinitySchedulingStrategy(node, soft=False)
+    return _probe.options(num_cpus=0, scheduling_strategy=there).remote(str(folder), node)
+
+
+def _failure(node: str, answer: ray.ObjectRef, folder: StorePath) -> str:
+    """Why a host cannot use the store; nothing if it can."""
+    try:
+        why = str(ray.get(answer, timeout=1))
+        if not why and not (folder / node).exists():
+            why = "what it writes is not seen here"
+        return why
+    except ray.exceptions.GetTimeoutError:
+        return f"no answer within {_PATIENCE_S:.0f} s"
+    except ray.exceptions.RayError as error:
+        return str(error).splitlines()[0]
+
+
+def _name(node: Mapping[str, Any]) -> str:
+    return f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
