@@ -14,6 +14,7 @@ from ray import tune
 from nsa_core import Evaluation, InputError
 from studies.disk import DiskFullError
 from studies.selection import goodness, last_value
+from studies.slots import ASK
 from studies.trial import run_trial
 from tracking import open_store
 
@@ -28,6 +29,11 @@ class TrialActor(tune.Trainable):  # type: ignore[misc]
     "cuda"), ``cpus``, ``gpus`` (this trial's share, which caps its memory) and ``stop_by`` (the
     signal that a scheduler may stop it by, of ``selection.SIGNALS``; None for nothing).
     """
+
+    @classmethod
+    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        """What Ray keeps for the trial: its cores, and its place on a GPU."""
+        return tune.PlacementGroupFactory([{"CPU": config["cpus"], "GPU": config[ASK]}])
 
     def setup(self, config: dict[str, Any]) -> None:
         self._evaluations = self._start(config)

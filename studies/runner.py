@@ -42,7 +42,7 @@ from studies.disk import check_space
 from studies.progress import Progress
 from studies.resources import Host, Placement, Resources, place
 from studies.shared_storage import check_every_host
-from studies.slots import ASK, Slots
+from studies.slots import Slots
 from studies.study import Data, Grid
 from studies.watcher import Watcher
 from tracking import ENDED, Store
@@ -136,10 +136,10 @@ def run(
         StoreError: a host does not see the store, or the store's disk is full.
         KeyboardInterrupt: at Ctrl-C or SIGTERM, once the workers are gone.
     """
+    remove_folder(store.root / "ray")  # of a driver that was killed
     notes = store.root / "ray" / f"tune-{secrets.token_hex(4)}"  # of Ray, while it runs
     watcher = Watcher(store, progress)
     private = tempfile.mkdtemp(prefix="nsa-ray-", dir=os.environ.get("RAY_TMPDIR"))
-    cpus = placement.resources.cpus
     try:
         if not ray.is_initialized():
             _start(f"{private}/ray")
@@ -148,10 +148,7 @@ def run(
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, signal.default_int_handler)  # Ray's own would abort
         tuner = tune.Tuner(
-            tune.with_resources(
-                TrialActor,
-                lambda config: tune.PlacementGroupFactory([{"CPU": cpus, "GPU": config[ASK]}]),
-            ),
+            TrialActor,
             tune_config=tune.TuneConfig(
                 search_alg=Slots(queue, placement.asks),
                 scheduler=scheduler,
@@ -176,7 +173,7 @@ def run(
     finally:
         ray.shutdown()
         watcher.settle(wait_s=10.0)
-        remove_folder(notes)
+        remove_folder(store.root / "ray")
         shutil.rmtree(private, ignore_errors=True)
     watcher.check()
 
