@@ -48,6 +48,7 @@ class Story:
     seen_with: dict[str, str] = field(default_factory=dict)  # the head's, by what is shown
     hosts_at_death: dict[str, str] = field(default_factory=dict)  # by trial
     cut_off: list[str] = field(default_factory=list)  # trials in the middle of training
+    refused: str = ""  # of a store in the head's own folder
     output: str = ""
     returncode: int = -1
     fetched: Path = Path()
@@ -69,6 +70,14 @@ def story():
 
 def test_all_hosts_join_and_share_the_trials(story):
     assert set(story.hosts_at_death.values()) >= set(HOSTS)
+
+
+def test_a_store_that_only_the_head_sees_is_refused_before_any_trial(story):
+    assert "error: store /tmp/store is not shared by all hosts" in story.refused
+    for host in set(HOSTS) - {"head"}:
+        assert re.search(rf"{host} \(192\.0\.2\.\d+\): it has no such folder", story.refused)
+    assert not re.search(r"\bhead \(192", story.refused)
+    assert " of 8 trials, " not in story.refused  # no progress: none began
 
 
 def test_a_host_that_dies_costs_the_study_nothing_but_time(story):
@@ -132,6 +141,9 @@ def tell(lab: Lab) -> Story:
     note("ray up is back, the head runs")
     wait_for(lambda: all_joined(lab), "three hosts to join", 120)
     note("all hosts have joined")
+
+    story.refused = lab.run(on_head(study_command("/tmp/store") + " 2>&1; true"), timeout=120)
+    note("a store that only the head sees is refused")
 
     study = lab.start(on_head(study_command("/mnt/nsa/store")))
     wait_for(lambda: in_training(story.store, "right"), "trials on every host", 180)
