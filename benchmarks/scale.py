@@ -41,6 +41,7 @@ class Untrained(tune.Trainable):  # type: ignore[misc]
     """Records a trial of one evaluation, without training it."""
 
     def step(self) -> dict[str, Any]:
+        time.sleep(self.config["seconds"])
         record = open_store(self.config["store"]).trial(self.config["trial_id"])
         with record.claim():
             record.begin({"host": "none"})
@@ -83,17 +84,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", default="1000,3000,10000", help="sizes of study")
     parser.add_argument("--at-once", default="2", help="trials at once, several with commas")
+    parser.add_argument("--seconds", type=float, default=0.0, help="that a trial lasts")
     parser.add_argument("--drive", help=argparse.SUPPRESS)  # the process of one size
     options = parser.parse_args()
     if options.drive:
-        print(json.dumps(_drive(Path(options.drive), int(options.trials), int(options.at_once))))
+        print(json.dumps(_drive(options)))
         return
     sizes = [int(each) for each in options.trials.split(",")]
-    runs = [_run(n, int(each)) for each in options.at_once.split(",") for n in sizes]
+    runs = [
+        _run(n, int(each), options.seconds) for each in options.at_once.split(",") for n in sizes
+    ]
     print("# What thousands of trials cost the driver\n")
     command = f"--trials {options.trials} --at-once {options.at_once}"
+    command += f" --seconds {options.seconds:g}"
     print(f"Command: `python benchmarks/scale.py {command}`; n = 1 run a column.\n")
-    print(markdown_table(["quantity", *[f"{run['trials']} trials" for run in runs]], _rows(runs)))
+    print(markdown_table(["quantity", *[f"{run['trials']:,} trials" for run in runs]], _rows(runs)))
     print("\nAt every event Ray Tune waits on one result of each trial that runs, in random order.")
     print("That wait alone, median of n = 50 [range]:\n")
     print(markdown_table(["trials that run", "ms"], _waits()))
@@ -102,16 +107,18 @@ def main() -> None:
     print(markdown_table(["hardware", ""], [[*pair] for pair in facts.items()]))
 
 
-def _run(trials: int, at_once: int) -> dict[str, Any]:
+def _run(trials: int, at_once: int, seconds: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, __file__, "--drive", f"{folder}/store"]
         command += ["--trials", str(trials), "--at-once", str(at_once)]
+        command += ["--seconds", str(seconds)]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     run: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return run
 
 
-def _drive(path: Path, trials: int, at_once: int) -> dict[str, Any]:
+def _drive(options: argparse.Namespace) -> dict[str, Any]:
+    path, trials, at_once = Path(options.drive), int(options.trials), int(options.at_once)
     grid = build_grid(STUDY, "quick", classes=["0"], seeds=-(-trials // _CELLS))
     store = create_store(path)
     started = time.monotonic()
@@ -127,7 +134,8 @@ def _drive(path: Path, trials: int, at_once: int) -> dict[str, Any]:
     how = runner.RunOptions(Resources())
     where = Placement(how.resources, (0.0,) * at_once)
     progress = _Measured(trials)
-    runner.run(store, Queue(ids, runner.worker_config(store, how, where)), how, where, progress)
+    worker = {**runner.worker_config(store, how, where), "seconds": options.seconds}
+    runner.run(store, Queue(ids, worker), how, where, progress)
     ended = time.monotonic()
     store.write_summary()
     compacted = time.monotonic()
