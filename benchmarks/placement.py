@@ -31,7 +31,6 @@ os.environ.update(
 import ray
 import torch
 from hardware import describe
-from ray import tune
 from ray.cluster_utils import Cluster
 
 from studies import runner
@@ -39,10 +38,11 @@ from studies.ledger_queue import Queue
 from studies.markdown import markdown_table
 from studies.progress import Progress
 from studies.resources import Resources
+from studies.slots import SlotTrainable
 from tracking import create_store
 
 
-class Recorded(tune.Trainable):  # type: ignore[misc]
+class Recorded(SlotTrainable):
     """Notes where and when it ran; the first ``at_once`` trials wait for one another."""
 
     def step(self) -> dict[str, Any]:

@@ -23,7 +23,6 @@ import psutil
 import ray
 import torch
 from hardware import Spread, describe
-from ray import tune
 
 from studies import runner
 from studies.batchsize_ablation import STUDY
@@ -31,13 +30,14 @@ from studies.ledger_queue import Queue
 from studies.markdown import markdown_table
 from studies.progress import Progress
 from studies.resources import Placement, Resources
+from studies.slots import SlotTrainable
 from studies.study import build_grid
 from tracking import create_store, open_store
 
 _CELLS = 8  # of the study's quick preset, for one class and seed
 
 
-class Untrained(tune.Trainable):  # type: ignore[misc]
+class Untrained(SlotTrainable):
     """Records a trial of one evaluation, without training it."""
 
     def step(self) -> dict[str, Any]:

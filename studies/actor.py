@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import ray
 import torch
-from ray import tune
 
 from nsa_core import Evaluation, InputError
 from studies.disk import DiskFullError
 from studies.selection import goodness, last_value
-from studies.slots import ASK
+from studies.slots import SlotTrainable
 from studies.trial import run_trial
 from tracking import open_store
 
@@ -22,18 +21,13 @@ gc.collect()
 gc.freeze()  # what was imported stays: collecting between trials need not look at it
 
 
-class TrialActor(tune.Trainable):  # type: ignore[misc]
+class TrialActor(SlotTrainable):
     """One ``step`` is one evaluation; everything durable is in the ledger, not in Ray.
 
     The configuration holds ``trial_id``, ``store``, ``data_root``, ``device`` ("auto", "cpu" or
     "cuda"), ``cpus``, ``gpus`` (this trial's share, which caps its memory) and ``stop_by`` (the
     signal that a scheduler may stop it by, of ``selection.SIGNALS``; None for nothing).
     """
-
-    @classmethod
-    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
-        """What Ray keeps for the trial: its cores, and its place on a GPU."""
-        return tune.PlacementGroupFactory([{"CPU": config["cpus"], "GPU": config[ASK]}])
 
     def setup(self, config: dict[str, Any]) -> None:
         self._evaluations = self._start(config)

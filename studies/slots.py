@@ -4,6 +4,7 @@ import heapq
 from collections.abc import Sequence
 from typing import Any
 
+from ray import tune
 from ray.tune.search import ConcurrencyLimiter, Searcher
 
 ASK = "ray_gpus"
@@ -41,3 +42,12 @@ class Slots(ConcurrencyLimiter):  # type: ignore[misc]
         super().on_trial_complete(trial_id, result, error)
         if trial_id in self._taken:  # Ray may say so twice
             heapq.heappush(self._free, self._taken.pop(trial_id))
+
+
+class SlotTrainable(tune.Trainable):  # type: ignore[misc]
+    """A worker for what ``Slots`` hands out."""
+
+    @classmethod
+    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        """What Ray keeps for a trial: its ``cpus`` cores, and its place on a GPU."""
+        return tune.PlacementGroupFactory([{"CPU": config["cpus"], "GPU": config[ASK]}])
