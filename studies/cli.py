@@ -10,6 +10,7 @@ from typing import Protocol
 
 from nsa_core import InputError, TrialConfig
 from studies import planning
+from studies.disk import check_space
 from studies.grid_work import GridWork
 from studies.options import checked, parser
 from studies.resources import Placement, Resources
@@ -86,7 +87,11 @@ def main(study: Study | Search, arguments: Sequence[str] | None = None) -> int:
             planning.dry_run(work.name, work.configs, found)
             return 0
         planning.limit_hours(work.configs, options, where.at_once)
-        return _run(work, options, how, where)
+        try:
+            return _run(work, options, how, where)
+        except OSError as error:
+            check_space(error, options.store)
+            raise
     except (InputError, StoreError) as error:
         print(f"error: {plain(str(error))}", file=sys.stderr)
         return 2

@@ -13,11 +13,11 @@ class DiskFullError(StoreError):
     """There is no space to write results to; nothing that was written is lost."""
 
 
-def check_space(error: BaseException, folder: StorePath) -> None:
+def check_space(error: BaseException, place: StorePath | str) -> None:
     """Raise a DiskFullError where a full disk is behind an error."""
     if any(_says_full(each) for each in _chain(error)):
         raise DiskFullError(
-            f"no space left on the disk of {folder}; free some, then the same command goes on "
+            f"no space left on the disk of {place}; free some, then the same command goes on "
             "where it stopped"
         ) from error
 
