@@ -19,6 +19,7 @@ from studies.runner import RunOptions, placement
 from studies.search import Search
 from studies.search_work import SearchWork, add_search_options
 from studies.study import Report, Study
+from studies.watcher import RayLostError
 from tracking import Store, StoreError, create_store
 from tracking.atomic import write_bytes
 from tracking.mlflow_thread import MlflowThread
@@ -92,7 +93,7 @@ def main(study: Study | Search, arguments: Sequence[str] | None = None) -> int:
         except OSError as error:
             check_space(error, options.store)
             raise
-    except (InputError, StoreError) as error:
+    except (InputError, StoreError, RayLostError) as error:
         print(f"error: {plain(str(error))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -44,7 +44,7 @@ from studies.resources import Host, Placement, Resources, place
 from studies.shared_storage import check_every_host
 from studies.slots import Slots
 from studies.study import Data, Grid
-from studies.watcher import Watcher
+from studies.watcher import Watcher, check_ray
 from tracking import ENDED, Store
 from tracking.storage import ObjectPath, StorePath, remove_folder
 
@@ -134,6 +134,7 @@ def run(
 
     Raises:
         StoreError: a host does not see the store, or the store's disk is full.
+        RayLostError: Ray's process beside this one has died.
         KeyboardInterrupt: at Ctrl-C or SIGTERM, once the workers are gone.
     """
     remove_folder(store.root / "ray")  # of a driver that was killed
@@ -169,6 +170,7 @@ def run(
         tuner.fit()
     except Exception as error:
         check_space(error, store.root)  # Ray's notes need some too
+        check_ray()  # Tune wraps what callbacks raise
         raise
     finally:
         ray.shutdown()

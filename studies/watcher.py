@@ -2,8 +2,10 @@
 
 import contextlib
 import logging
+import time
 from typing import Any
 
+import ray
 from ray import tune
 
 from studies.disk import DiskFullError
@@ -12,6 +14,11 @@ from studies.progress import Progress
 from tracking import ENDED, Store, StoreError
 
 _log = logging.getLogger(__name__)
+_LOOK_EVERY_S = 2.0
+
+
+class RayLostError(RuntimeError):
+    """Ray's own process beside the driver has died; Ray itself would wait for it without end."""
 
 
 class Watcher(tune.Callback):  # type: ignore[misc]
@@ -22,6 +29,7 @@ class Watcher(tune.Callback):  # type: ignore[misc]
         self._stopped: dict[str, str] = {}
         self._kills = kills_for_memory()
         self._disk_full = ""
+        self._looked = time.monotonic()
 
     def stopper(self) -> tune.Stopper:
         """Ends the run where no trial can go on."""
@@ -40,6 +48,16 @@ class Watcher(tune.Callback):  # type: ignore[misc]
         """
         if self._disk_full:
             raise DiskFullError(self._disk_full)
+
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        """Every few seconds.
+
+        Raises:
+            RayLostError: Ray is not there any more.
+        """
+        if time.monotonic() - self._looked > _LOOK_EVERY_S:
+            self._looked = time.monotonic()
+            check_ray()
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -72,6 +90,7 @@ class Watcher(tune.Callback):  # type: ignore[misc]
             )
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        check_ray()  # a worker that died with it is no failure of its trial
         memory = self._out_of_memory(trial)
         record = self._store.trial(trial.config["trial_id"])
         with record.claim():
@@ -99,6 +118,16 @@ class Watcher(tune.Callback):  # type: ignore[misc]
                 if record.state()["status"] not in ENDED:
                     record.end("stopped", message)
                 del self._stopped[key]
+
+
+def check_ray() -> None:
+    """Raise a RayLostError if Ray is not there any more."""
+    own = ray.get_runtime_context().get_node_id()
+    if not any(node["NodeID"] == own and node["Alive"] for node in ray.nodes()):
+        raise RayLostError(
+            "Ray's process on this machine (raylet) has died; the same command goes on where the "
+            "study stopped"
+        )
 
 
 class _Stopper(tune.Stopper):  # type: ignore[misc]

@@ -98,6 +98,7 @@ def _lock(path: Path, holder: str, wait_s: float) -> Iterator[Hold]:
     with path.open("a+") as stream:
         while not _try_lock(stream.fileno()):
             if time.monotonic() >= deadline:
+                time.sleep(0.2)  # it may have taken hold just now, and not said yet who it is
                 stream.seek(0)
                 raise HeldError(path, stream.read().strip() or "another process")
             time.sleep(0.1)

@@ -54,7 +54,8 @@ def create_store(path: str | StorePath) -> "Store":
     """
     root = locate(path)
     if not (root / "store.json").exists():
-        if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        # Names with a dot: another driver is making the store at this moment.
+        if root.exists() and (not root.is_dir() or any(root.glob("[!.]*"))):
             raise StoreError(f"{root} exists and is not a store; give an empty or a new folder")
         write_json(root / "store.json", {"schema_version": SCHEMA_VERSION})
     store = open_store(root)

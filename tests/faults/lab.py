@@ -1,0 +1,169 @@
+"""A toy study to disturb, what it should end as, and how far it is from that."""
+
+import os
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tests.studies.conftest import HIDDEN, ROOT, run_study, study_command
+from tracking import Store, open_store
+
+STUDY = ["--classes", "2,3,5", "--epochs", "8"]
+"""24 trials of a second or two, evaluated three times."""
+
+KEYS = {
+    "trials": ("study", "trial_id"),
+    "dynamics": ("trial_id", "epoch"),
+    "scores": ("trial_id", "epoch", "layer", "scorer"),
+}
+
+
+@dataclass
+class Outcome:
+    """What a fault did to studies that were then run to their end.
+
+    Attributes:
+        injections: how often it struck.
+        lost: planned trials that have no rows in the end.
+        doubled: rows that are there twice.
+        different: rows with any bit unlike those of the undisturbed study, timing aside.
+        seconds: from each injection to the next epoch that is recorded.
+        longest_stop_s: from an injection to the end of the study's process, at most.
+        notes: what was seen beside that, and how often.
+    """
+
+    injections: int = 0
+    lost: int = 0
+    doubled: int = 0
+    different: int = 0
+    seconds: list[float] = field(default_factory=list)
+    longest_stop_s: float = 0.0
+    notes: Counter[str] = field(default_factory=Counter)
+
+    def compare(self, store: Path, reference: Path) -> None:
+        """Count what is wrong with a store, in its compacted files and in the trials' own."""
+        ours, theirs = views(store), views(reference)
+        lost, doubled, different = set(), 0, 0
+        for view in ours:
+            for name, key in KEYS.items():
+                mine, right = keyed(ours[view][name], key), keyed(theirs[view][name], key)
+                wanted = {row[key.index("trial_id")] for row in right}
+                lost |= wanted - {row[key.index("trial_id")] for row in mine}
+                doubled += sum(len(found) - 1 for found in mine.values())
+                different += sum(
+                    mine.get(row, [None])[0] != right.get(row, [None])[0]
+                    for row in mine.keys() | right.keys()
+                )
+        self.lost += len(lost)
+        self.doubled += doubled
+        self.different += different
+
+    def assert_nothing_lost(self, injections: int) -> None:
+        assert self.injections >= injections, self
+        assert (self.lost, self.doubled, self.different) == (0, 0, 0), self
+
+
+def views(path: Path) -> dict[str, dict[str, pa.Table]]:
+    """The three tables as they lie in files, as they are answered, and out of the trials alone."""
+    store: Store = open_store(path)
+    return {
+        "files": {name: pq.read_table(path / "parquet" / f"{name}.parquet") for name in KEYS},
+        "answers": {name: getattr(store, name)() for name in KEYS},
+        "trials": store.snapshot(compacted=False).tables(KEYS),
+    }
+
+
+def keyed(table: pa.Table, key: tuple[str, ...]) -> dict[tuple, list[str]]:
+    """Rows in words, so that NaN equals NaN and every bit counts, by what must be unique."""
+    found: dict[tuple, list[str]] = {}
+    for row in table.to_pylist():
+        shown = repr(sorted((name, row[name]) for name in row if name not in HIDDEN))
+        found.setdefault(tuple(row[name] for name in key), []).append(shown)
+    return found
+
+
+def start(
+    store: Path, *more: str, env: dict[str, str] | None = None, words: Path | None = None
+) -> subprocess.Popen[str]:
+    """The study, in a process of its own; its words go to files beside the store, or ``words``."""
+    words = words or store
+    words.parent.mkdir(parents=True, exist_ok=True)
+    with words.with_suffix(".out").open("a") as out, words.with_suffix(".err").open("a") as err:
+        return subprocess.Popen(
+            study_command(store, *STUDY, *more),
+            cwd=ROOT,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"} | (env or {}),
+            stdout=out,
+            stderr=err,
+            text=True,
+        )
+
+
+def finish(store: Path, outcome: Outcome, reference: Path, *more: str) -> None:
+    """Run the same command to its end, and compare."""
+    done = run_study(store, *STUDY, *more)
+    assert done.returncode == 0, done.stdout + done.stderr
+    outcome.compare(store, reference)
+
+
+def undisturbed(folder: Path) -> Path:
+    """The store that every disturbed one should equal."""
+    store = folder / "undisturbed"
+    done = run_study(store, *STUDY)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return store
+
+
+def newest(store: Path) -> int:
+    """When an epoch was last recorded, in ns; 0 if none was."""
+    return max((p.stat().st_mtime_ns for p in store.glob("trials/*/dynamics.parquet")), default=0)
+
+
+def wait_for(condition, what: str, seconds: float = 180, every: float = 0.02):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if found := condition():
+                return found
+        except (psutil.Error, FileNotFoundError):
+            pass  # a process or a file went away while it was looked at
+        time.sleep(every)
+    raise AssertionError(f"waited {seconds:.0f} s for {what}")
+
+
+def next_epoch(store: Path, study: subprocess.Popen[str]) -> None:
+    """Wait for an epoch to be recorded, or for the study's end."""
+    before = newest(store)
+    wait_for(lambda: newest(store) > before or study.poll() is not None, "an epoch to be recorded")
+
+
+def recorded_again(store: Path, since_ns: int, study: subprocess.Popen[str]) -> float:
+    """Seconds from a moment to the next recorded epoch, or to the study's end."""
+    wait_for(
+        lambda: newest(store) > since_ns or study.poll() is not None, "an epoch to be recorded"
+    )
+    return (max(newest(store), since_ns) - since_ns) / 1e9 or (time.time_ns() - since_ns) / 1e9
+
+
+def stores(folder: Path) -> Iterator[Path]:
+    """New stores, without end."""
+    number = 0
+    while True:
+        number += 1
+        yield folder / f"store-{number}"
+
+
+def seeded(seed: int | None = None) -> random.Random:
+    """Its seed is printed, so that a moment that does harm can be tried again."""
+    seed = time.time_ns() if seed is None else seed
+    print(f"seed {seed}", file=sys.stderr)
+    return random.Random(seed)

@@ -1,0 +1,81 @@
+"""A raylet, or a whole host with all that runs on it, is killed under a study."""
+
+import os
+import random
+import signal
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psutil
+import pytest
+from ray.cluster_utils import Cluster
+
+from tests.faults.lab import Outcome, recorded_again, seeded, start, stores, wait_for
+
+KINDS = ("raylet", "host")
+LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # else Ray takes a host's own address
+
+
+def kill_nodes(
+    folder: Path, reference: Path, moments: random.Random, repeats: int, kind: str
+) -> Outcome:
+    """Of a cluster of a head and two hosts, kill one at random moments and put another in its
+    place, until it has been done ``repeats`` times.
+    """
+    outcome = Outcome()
+    for store in stores(folder):
+        with cluster() as (made, hosts):
+            study = start(store, "--address", made.address, "--retries", "100", env=LOOPBACK)
+            wait_for(lambda path=store: (path / "writer.lock").exists(), "the store")
+            time.sleep(moments.uniform(3, 8))
+            while outcome.injections < repeats:
+                time.sleep(moments.uniform(0, 6))
+                if study.poll() is not None:
+                    break
+                host = hosts.pop(moments.randrange(len(hosts)))
+                killed = time.time_ns()
+                kill(host, kind)
+                outcome.injections += 1
+                made.remove_node(host, allow_graceful=False)
+                hosts.append(made.add_node(num_cpus=1))
+                outcome.seconds.append(recorded_again(store, killed, study))
+            assert study.wait(timeout=600) == 0, store.with_suffix(".err").read_text()
+        outcome.compare(store, reference)
+        if outcome.injections >= repeats:
+            return outcome
+    raise AssertionError
+
+
+@contextmanager
+def cluster():
+    """A head that runs no trial, and two hosts of one core."""
+    before = {name: os.environ.get(name) for name in LOOPBACK}
+    os.environ.update(LOOPBACK)
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    try:
+        yield made, [made.add_node(num_cpus=1) for _ in range(2)]
+    finally:
+        made.shutdown()
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+def kill(host, kind: str) -> None:
+    raylet = psutil.Process(host.all_processes["raylet"][0].process.pid)
+    below = raylet.children(recursive=True)
+    if kind == "host":
+        raylet.suspend()  # a host dies at once: nothing of it may say goodbye
+        for process in below:
+            with_signal(process)
+    with_signal(raylet)
+
+
+def with_signal(process: psutil.Process) -> None:
+    with suppress(psutil.NoSuchProcess):
+        process.send_signal(signal.SIGKILL)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_trials_go_on_elsewhere(kind, reference, tmp_path):
+    kill_nodes(tmp_path, reference, seeded(), 2, kind).assert_nothing_lost(2)

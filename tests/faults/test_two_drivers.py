@@ -1,0 +1,87 @@
+"""Two drivers want one store."""
+
+import random
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.faults.lab import (
+    Outcome,
+    seeded,
+    start,
+    stores,
+    wait_for,
+)
+from tests.studies.conftest import ROOT
+
+
+def two_drivers(folder: Path, reference: Path, moments: random.Random, repeats: int) -> Outcome:
+    """Start the same study twice, at one instant or a while later; one of them has to go."""
+    outcome = Outcome()
+    for path in stores(folder):
+        first, at = start(path), time.time_ns()
+        second = start(path)  # at the same instant
+        refused = [refusal(path, first, second)]
+        running = second if refused == [first] else first
+        outcome.injections += 1
+        outcome.seconds.append((time.time_ns() - at) / 1e9)
+        while outcome.injections < repeats and running.poll() is None:
+            time.sleep(moments.uniform(0, 2))
+            at, late = time.time_ns(), start(path)
+            if late.wait(timeout=120) == 0:
+                break  # the first one had ended
+            assert late.returncode == 2
+            outcome.injections += 1
+            outcome.seconds.append((time.time_ns() - at) / 1e9)
+        assert running.wait(timeout=300) == 0, path.with_suffix(".err").read_text()
+        said = path.with_suffix(".err").read_text()
+        named = re.findall(r"is being written by batchsize_ablation, process (\d+) on", said)
+        assert {*named} == {str(running.pid)}
+        assert "Traceback" not in said
+        outcome.compare(path, reference)
+        if outcome.injections >= repeats:
+            return outcome
+    raise AssertionError
+
+
+def refusal(path: Path, first: subprocess.Popen[str], second: subprocess.Popen[str]):
+    """The one of two that gives up."""
+    loser = wait_for(
+        lambda: next((each for each in (first, second) if each.poll() is not None), None),
+        "one of two drivers to give up",
+    )
+    assert loser.returncode == 2, path.with_suffix(".err").read_text()
+    return loser
+
+
+def test_of_two_drivers_one_is_refused_and_told_by_whom(reference, tmp_path):
+    two_drivers(tmp_path, reference, seeded(), 3).assert_nothing_lost(3)
+
+
+def test_drivers_that_start_at_one_instant_are_told_who_won(tmp_path):
+    """The lock alone, without the seconds that a driver takes to start: many at one instant."""
+    for number in range(3):
+        root = tmp_path / f"store-{number}"
+        script = (
+            "import sys, time; from tracking import create_store, StoreError\n"
+            "time.sleep(max(0, float(sys.argv[2]) - time.time()))\n"
+            "try:\n"
+            "    with create_store(sys.argv[1]).writing('race'): time.sleep(3)\n"
+            "except StoreError as error: print(error); sys.exit(2)\n"
+        )
+        instant = str(time.time() + 4)
+        racers = [
+            subprocess.Popen(
+                [sys.executable, "-c", script, str(root), instant],
+                cwd=ROOT, stdout=subprocess.PIPE, text=True,
+            )
+            for _ in range(4)
+        ]  # fmt: skip
+        said = [racer.communicate(timeout=60)[0] for racer in racers]
+        winners = [racer.pid for racer in racers if racer.returncode == 0]
+        assert len(winners) == 1, said
+        others = [words for words in said if words]
+        assert len(others) == 3
+        assert all(f"is being written by race, process {winners[0]} on" in each for each in others)
