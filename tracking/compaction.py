@@ -19,6 +19,7 @@ from tracking.atomic import write_json, write_parquet
 from tracking.errors import StoreError
 from tracking.generation import FOLDER, POINTER, SOURCES, Signature, point_at, pointed_at
 from tracking.hold import hold, this_process
+from tracking.plain_text import plain
 from tracking.schema import SCHEMA_VERSION, TABLES, versioned
 from tracking.snapshot import Snapshot
 from tracking.storage import ObjectPath, StorePath, remove_folder
@@ -113,10 +114,10 @@ def main(arguments: list[str] | None = None) -> int:
         store = open_store(options.store, skip_damaged=options.skip_damaged)
         compact(store)
     except StoreError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {plain(str(error))}", file=sys.stderr)
         return 2
     for reason in store.skipped.values():
-        print(f"skipped: {reason}", file=sys.stderr)
+        print(f"skipped: {plain(reason)}", file=sys.stderr)
     made = pointed_at(store.root)
     print(f"{store.root / POINTER} -> {FOLDER}/{made.name if made else ''}")
     return 0

@@ -1,8 +1,10 @@
 """The files of a store, read strictly: whole and of the right types, or an error names them."""
 
 import json
+import os
 from collections.abc import Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -32,7 +34,7 @@ def read_parquet(
     """
     expected, texts = _expected(schema) if encoded else (schema, ())
     try:
-        whole = pa.BufferReader(path.read_bytes())  # at once: a column chunk is a few hundred bytes
+        whole = pa.BufferReader(_content(path))  # at once: a column chunk is a few hundred bytes
         file = pq.ParquetFile(whole, read_dictionary=texts)
         found = file.schema_arrow
         if columns is None and found.equals(expected):  # nearly always, and then twice as fast
@@ -59,12 +61,20 @@ def read_json(path: StorePath) -> dict[str, Any]:
         DamagedFileError: there is no such file, or it holds no JSON object.
     """
     try:
-        value = json.loads(path.read_bytes())
+        value = json.loads(_content(path))
     except (OSError, ValueError) as error:
         raise DamagedFileError(path, error) from error
     if not isinstance(value, dict):
         raise DamagedFileError(path, f"it holds a {type(value).__name__}, no object")
     return value
+
+
+def _content(path: StorePath) -> bytes:
+    """All of a file; a link is not followed, wherever it leads."""
+    if not isinstance(path, Path):
+        return path.read_bytes()
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb") as stream:
+        return stream.read()
 
 
 @cache

@@ -114,10 +114,7 @@ class Store:
         """
         _check_id(trial_id)
         folder = self.root / "trials" / trial_id
-        if isinstance(folder, Path) and folder.is_symlink():
-            home = (folder.parent / "..").resolve()
-            if not folder.resolve().is_relative_to(home):
-                raise StoreError(f"{folder} is a link out of the store; move the trial into it")
+        self._check_inside(folder)
         return TrialRecord(folder)
 
     def plan(
@@ -235,7 +232,16 @@ class Store:
             raise StoreError(
                 f"study name is {study!r}; need lower-case letters, digits, '-' and '_'"
             )
-        return self.root / "studies" / f"{study}.json"
+        path = self.root / "studies" / f"{study}.json"
+        self._check_inside(path)
+        return path
+
+    def _check_inside(self, path: StorePath) -> None:
+        """Refuse what a link leads out of the store; object storage has none."""
+        if not isinstance(path, Path) or not isinstance(self.root, Path):
+            return
+        if not path.resolve().is_relative_to(self.root.resolve()):
+            raise StoreError(f"{path} is led out of the store by a link; move it into the store")
 
 
 def _check_id(trial_id: Any, where: str = "") -> None:

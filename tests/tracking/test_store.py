@@ -174,7 +174,7 @@ def test_links_out_of_the_store_are_refused(store, tmp_path):
     store.trial(SECOND).folder.rename(outside)
     (store.root / "trials" / SECOND).symlink_to(outside)
     for ask in (store.trials, store.dynamics, lambda: store.trial(SECOND)):
-        with pytest.raises(StoreError, match=rf"{SECOND} is a link out of the store"):
+        with pytest.raises(StoreError, match=rf"{SECOND} is led out of the store by a link"):
             ask()
     (store.root / "trials" / SECOND).unlink()
     outside.rename(store.root / "trials" / SECOND)
@@ -411,3 +411,28 @@ def test_signals_are_the_columns_of_the_training_split_alone(store):
     assert [row["epoch"] for row in rows] == [1, 2]
     assert not any("test" in name or "probe" in name or "auc" in name for name in rows[0])
     assert {"kappa_train", "loss", "held_out_auroc", "projection_spread_train"} <= rows[0].keys()
+
+
+@pytest.mark.parametrize("name", ["trials", "studies"])
+def test_a_folder_that_is_a_link_out_of_the_store_is_refused(tmp_path, name):
+    store = create_store(tmp_path / "store")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (store.root / name).symlink_to(outside)
+    with pytest.raises(StoreError, match="led out of the store by a link"):
+        store.trial(FIRST) if name == "trials" else store.plan("some", [FIRST])
+    assert list(outside.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["config.json", "status.json", "dynamics.parquet"])
+def test_a_file_of_a_trial_that_is_a_link_is_not_followed(store, tmp_path, name):
+    record = store.trial(FIRST)
+    with record.claim():
+        record.begin({})
+        record.add(*evaluation(1))
+    secret = tmp_path / "secret"
+    (record.folder / name).rename(secret)
+    (record.folder / name).symlink_to(secret)
+    read = {"config": record.definition, "status": record.state, "dynamics": record.dynamics}
+    with pytest.raises(StoreError, match=rf"{name} cannot be read .*symbolic links"):
+        read[name.partition(".")[0]]()
