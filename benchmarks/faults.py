@@ -11,6 +11,7 @@ that is cut off keeps what it has; ``--only`` adds to it.
 import argparse
 import json
 import statistics
+import sys
 import tempfile
 import time
 import traceback
@@ -33,12 +34,12 @@ from tests.faults.test_mlflow import kill_mlflow
 from tests.faults.test_nodes import kill_nodes
 from tests.faults.test_signals import stop_studies
 from tests.faults.test_two_drivers import two_drivers
-from tests.faults.test_workers import PHASES, kill_workers
+from tests.faults.test_workers import kill_workers
 
 ROOT = Path(__file__).parents[1]
 
-FAULTS: dict[str, Callable[..., Outcome]] = {
-    **{f"worker killed, phase {phase}": partial(kill_workers, phase=phase) for phase in PHASES},
+FAULTS: dict[str, Callable[..., Outcome | dict[str, Outcome]]] = {
+    "worker killed": kill_workers,  # in several phases, an outcome each
     "driver killed": partial(interrupt_driver, how="SIGKILL"),
     "raylet killed": partial(interrupt_driver, how="raylet"),
     "raylet of another host killed": partial(kill_nodes, kind="raylet"),
@@ -71,28 +72,42 @@ def main() -> None:
             if options.only in name:
                 place = Path(folder) / name.replace(" ", "-").replace(",", "")
                 place.mkdir()
-                rows[name] = row(fault, place, reference, options.repeats)
+                rows |= struck(name, fault, place, reference, options.repeats)
                 known.write_text(json.dumps(rows, indent=1))
                 options.out.write_text("\n".join(page(rows, options.repeats)))
-                print(name, rows[name], flush=True)
 
 
-def row(fault: Callable[..., Outcome], place: Path, reference: Path, repeats: int) -> list[str]:
-    """What a fault did, in words; a fault that a study did not survive is named as such."""
+def struck(
+    name: str,
+    fault: Callable[..., Outcome | dict[str, Outcome]],
+    place: Path,
+    reference: Path,
+    repeats: int,
+) -> dict[str, list[str]]:
+    """What a fault did, in words; one that a study did not survive is named as such."""
     started = time.monotonic()
     try:
         found = fault(place, reference, lab.seeded(), repeats)
     except Exception:
         said = traceback.format_exc().strip().splitlines()[-1]
-        return ["?", "?", "?", "?", "", f"NOT SURVIVED or not run: {said[:200]}"]
-    seen = [f"{count} x {what}" for what, count in found.notes.items() if count]
-    if found.longest_stop_s:
-        seen.append(f"ended within {found.longest_stop_s:.1f} s")
-    low, high = min(found.seconds), max(found.seconds)
+        print(traceback.format_exc(), file=sys.stderr)
+        return {name: ["?", "?", "?", "?", "", f"NOT SURVIVED or not run: {said[:200]}"]}
+    took = f"{time.monotonic() - started:.0f} s in all"
+    if isinstance(found, Outcome):
+        return {name: row(found, took)}
+    return {f"{name}, phase {phase}": row(each, took) for phase, each in found.items()}
+
+
+def row(outcome: Outcome, took: str) -> list[str]:
+    """Cells of the table."""
+    seen = [f"{count} x {what}" for what, count in outcome.notes.items() if count]
+    if outcome.longest_stop_s:
+        seen.append(f"ended within {outcome.longest_stop_s:.1f} s")
+    low, high = min(outcome.seconds), max(outcome.seconds)
     return [
-        *map(str, (found.injections, found.lost, found.doubled, found.different)),
-        f"{statistics.median(found.seconds):.1f} [{low:.1f}, {high:.1f}]",
-        "; ".join([*seen, f"{time.monotonic() - started:.0f} s in all"]),
+        *map(str, (outcome.injections, outcome.lost, outcome.doubled, outcome.different)),
+        f"{statistics.median(outcome.seconds):.1f} [{low:.1f}, {high:.1f}]",
+        "; ".join([*seen, took]),
     ]
 
 
