@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 
 from tests.faults.lab import Outcome, seeded, start, stores, wait_for
+from tests.studies.conftest import ROOT, study_command
 
 LIMIT_S = 10.0
 
@@ -42,7 +43,7 @@ def told_to_stop(
     if study.poll() is not None:
         return False
     children = psutil.Process(study.pid).children(recursive=True)
-    name = moments.choice(["SIGINT", "SIGTERM"])
+    name = ("SIGINT", "SIGTERM")[outcome.injections % 2]
     told = time.monotonic()
     study.send_signal(getattr(signal, name))
     if study.wait(timeout=60) == 0:  # it was through and only had to say so
@@ -63,3 +64,18 @@ def test_a_study_that_is_told_to_stop_goes_on(reference, tmp_path):
     outcome = stop_studies(tmp_path, reference, seeded(), 2)
     outcome.assert_nothing_lost(2)
     assert max(outcome.seconds) < LIMIT_S
+
+
+def test_a_signal_before_anything_runs_is_no_traceback(tmp_path):
+    study = subprocess.Popen(
+        study_command(tmp_path / "store"),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_for(lambda: (tmp_path / "store" / "writer.lock").exists(), "the store")
+    study.send_signal(signal.SIGINT)
+    _, errors = study.communicate(timeout=60)
+    assert study.returncode == 130
+    assert "Traceback" not in errors
