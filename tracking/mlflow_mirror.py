@@ -5,6 +5,7 @@ and how far it has been synced, runs and metrics carry the times of the trial, s
 changes nothing, and a mirror made anew equals the first.
 """
 
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,9 @@ from tracking.ledger import ENDED, TrialRecord
 from tracking.mlflow_run import metrics, milliseconds, params, run_name, tags, write_artifacts
 from tracking.storage import ObjectPath
 from tracking.store import Store
+
+# What MLflow logs of its database with a traceback it also raises, and then it is said in words.
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 _TRIAL, _STARTED = "nsa.trial_id", "nsa.started_at"
 _EPOCH, _TIME, _STATUS = "nsa.synced_epoch", "nsa.synced_time", "nsa.synced_status"
