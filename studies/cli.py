@@ -15,7 +15,7 @@ from studies.grid_work import GridWork
 from studies.options import checked, parser
 from studies.resources import Placement, Resources
 from studies.results import Results, load_results
-from studies.runner import RunOptions, placement
+from studies.runner import RunOptions, placement, stop_on_sigterm
 from studies.search import Search
 from studies.search_work import SearchWork, add_search_options
 from studies.study import Report, Study
@@ -68,6 +68,7 @@ def main(study: Study | Search, arguments: Sequence[str] | None = None) -> int:
     if isinstance(study, Search):
         add_search_options(made)
     options = made.parse_args(arguments)
+    stop_on_sigterm()
     try:
         checked(options)
         work: Work = (

@@ -146,8 +146,7 @@ def run(
             _start(f"{private}/ray")
         if options.address:
             check_every_host(store)
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, signal.default_int_handler)  # Ray's own would abort
+        stop_on_sigterm()  # again: Ray's own handler, now in its place, would abort
         tuner = tune.Tuner(
             TrialActor,
             tune_config=tune.TuneConfig(
@@ -178,6 +177,12 @@ def run(
         remove_folder(store.root / "ray")
         shutil.rmtree(private, ignore_errors=True)
     watcher.check()
+
+
+def stop_on_sigterm() -> None:
+    """Have SIGTERM do what Ctrl-C does."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def worker_config(store: Store, options: RunOptions, placement: Placement) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from tests.faults.lab import Outcome, seeded, start, stores, wait_for
 from tests.studies.conftest import ROOT, study_command
 
 LIMIT_S = 10.0
+BEGUN = "24 trials: "
 
 
 def stop_studies(folder: Path, reference: Path, moments: random.Random, repeats: int) -> Outcome:
@@ -21,7 +22,10 @@ def stop_studies(folder: Path, reference: Path, moments: random.Random, repeats:
     outcome = Outcome()
     for store in stores(folder):
         while True:
+            words = store.with_suffix(".out")
+            said = words.read_text().count(BEGUN) if words.exists() else 0
             study = start(store)
+            wait_for(lambda path=words, n=said: path.read_text().count(BEGUN) > n, "it to begin")
             if outcome.injections < repeats and told_to_stop(study, store, moments, outcome):
                 continue
             assert study.wait(timeout=600) == 0, store.with_suffix(".err").read_text()
@@ -36,7 +40,6 @@ def told_to_stop(
     study: subprocess.Popen[str], store: Path, moments: random.Random, outcome: Outcome
 ) -> bool:
     """Tell it at a random moment; False if it ended before."""
-    wait_for(lambda: (store / "writer.lock").exists(), "the store")
     words = store.with_suffix(".err")
     said = len(words.read_text())
     time.sleep(moments.uniform(0, 25))
