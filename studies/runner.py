@@ -167,6 +167,8 @@ def run(
             ),
         )
         tuner.fit()
+    except SystemExit as error:
+        raise KeyboardInterrupt from error  # SIGTERM, while Ray's own handler was in place
     except Exception as error:
         check_space(error, store.root)  # Ray's notes need some too
         check_ray()  # Tune wraps what callbacks raise
@@ -219,6 +221,7 @@ def _join(address: str) -> None:
         if colon and port.isdigit():  # Ray itself would try for minutes
             socket.create_connection((host, int(port)), timeout=5).close()
         ray.init(address=address, **_QUIET)
+        stop_on_sigterm()
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"no Ray cluster at {address!r} ({reason})") from error

@@ -149,8 +149,11 @@ def test_no_source_unpacks_an_archive():
         for node in ast.walk(ast.parse(path.read_text())):
             imported = [each.name for each in node.names] if isinstance(node, ast.Import) else []
             imported += [node.module] if isinstance(node, ast.ImportFrom) else []
-            assert not {"tarfile", "zipfile", "py7zr", "rarfile"} & set(imported), path
-            assert not (isinstance(node, ast.Attribute) and node.attr == "unpack_archive"), path
+            assert not {"tarfile", "py7zr", "rarfile"} & set(imported), path
+            if "zipfile" in imported:  # which reads the checksums of a checkpoint, no more
+                assert path.name == "checkpoint.py"
+            if isinstance(node, ast.Attribute):
+                assert node.attr not in {"unpack_archive", "extract", "extractall"}, path
 
 
 def test_the_bombs_are_images(tmp_path):
