@@ -42,7 +42,7 @@ def told_to_stop(
     """Tell it at a random moment; False if it ended before."""
     words = store.with_suffix(".err")
     said = len(words.read_text())
-    time.sleep(moments.uniform(0, 25))
+    time.sleep(moments.uniform(0, 12))
     if study.poll() is not None:
         return False
     children = psutil.Process(study.pid).children(recursive=True)
