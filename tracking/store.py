@@ -114,7 +114,7 @@ class Store:
         """
         _check_id(trial_id)
         folder = self.root / "trials" / trial_id
-        self._check_inside(folder)
+        _check_inside(folder)
         return TrialRecord(folder)
 
     def plan(
@@ -233,15 +233,20 @@ class Store:
                 f"study name is {study!r}; need lower-case letters, digits, '-' and '_'"
             )
         path = self.root / "studies" / f"{study}.json"
-        self._check_inside(path)
+        _check_inside(path)
         return path
 
-    def _check_inside(self, path: StorePath) -> None:
-        """Refuse what a link leads out of the store; object storage has none."""
-        if not isinstance(path, Path) or not isinstance(self.root, Path):
-            return
-        if not path.resolve().is_relative_to(self.root.resolve()):
-            raise StoreError(f"{path} is led out of the store by a link; move it into the store")
+
+def _check_inside(path: StorePath) -> None:
+    """Refuse a name in a folder of the store that a link leads out of it; object storage has none.
+
+    Args:
+        path: ``STORE/FOLDER/NAME``; the last two can be links.
+    """
+    if not isinstance(path, Path) or not (path.is_symlink() or path.parent.is_symlink()):
+        return
+    if not path.resolve().is_relative_to(path.parent.parent.resolve()):
+        raise StoreError(f"{path} is led out of the store by a link; move it into the store")
 
 
 def _check_id(trial_id: Any, where: str = "") -> None:

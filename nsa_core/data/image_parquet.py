@@ -5,6 +5,7 @@ import json
 import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -117,15 +118,9 @@ def _stack(path: Path, encoded: pa.ChunkedArray) -> npt.NDArray[np.uint8]:
             f"{path}: {len(encoded)} images of {height}x{width} take {needed / 2**30:.0f} GB "
             f"decoded; need at most half of this machine's {memory / 2**30:.0f} GB"
         )
-    size = (width, height)
     with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes outside the interpreter lock
-        decoded = list(
-            pool.map(
-                lambda item: _pixels(path, item[0], item[1], size),
-                enumerate(encoded),
-                chunksize=256,
-            )
-        )
+        decode = partial(_pixels, path, size=(width, height))
+        decoded = list(pool.map(decode, range(len(encoded)), encoded))
     if any(pixels.ndim == 3 for pixels in decoded):
         decoded = [p if p.ndim == 3 else np.stack([p] * 3, axis=-1) for p in decoded]
         return np.ascontiguousarray(np.stack(decoded).transpose(0, 3, 1, 2))
