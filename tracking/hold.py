@@ -18,7 +18,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -69,8 +69,7 @@ class Hold:
         return time.monotonic() - self._renewed > self._lasts_s
 
 
-@contextmanager
-def hold(path: StorePath, holder: str, wait_s: float) -> Iterator[Hold]:
+def hold(path: StorePath, holder: str, wait_s: float) -> AbstractContextManager[Hold]:
     """Hold ``path`` against every other process; the hold ends with the process at latest.
 
     Args:
@@ -82,13 +81,9 @@ def hold(path: StorePath, holder: str, wait_s: float) -> Iterator[Hold]:
     Raises:
         HeldError: another process still holds it.
     """
-    held = (
-        _lease(path, holder, wait_s)
-        if isinstance(path, ObjectPath)
-        else _lock(path, holder, wait_s)
-    )
-    with held as each:
-        yield each
+    if isinstance(path, ObjectPath):
+        return _lease(path, holder, wait_s)
+    return _lock(path, holder, wait_s)
 
 
 @contextmanager

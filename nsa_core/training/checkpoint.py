@@ -1,13 +1,12 @@
 """A training's state: written whole or not at all, read without executing anything."""
 
-import contextlib
 import io
 import os
 import pickle
 import struct
 import zlib
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 from zipfile import BadZipFile, ZipFile
 
 import torch
@@ -69,9 +68,9 @@ def load_checkpoint(path: CheckpointFile, config: str, fingerprint: str) -> dict
         return None
     advice = "move it away to train from the start"
     try:
-        file = path if isinstance(path, Path) else io.BytesIO(path.read_bytes())
-        _check_whole(file)
-        state = torch.load(file, map_location="cpu", weights_only=True)
+        with path.open("rb") if isinstance(path, Path) else io.BytesIO(path.read_bytes()) as stream:
+            _check_whole(stream)
+            state = torch.load(stream, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(
             f"checkpoint {path} cannot be read: it holds more than tensors and plain values, which "
@@ -96,12 +95,10 @@ def load_checkpoint(path: CheckpointFile, config: str, fingerprint: str) -> dict
     return state
 
 
-def _check_whole(file: Path | io.BytesIO) -> None:
+def _check_whole(stream: BinaryIO) -> None:
     """Compare every part with its checksum, which torch writes and does not read."""
-    with file.open("rb") if isinstance(file, Path) else contextlib.nullcontext(file) as stream:
-        start = stream.read(len(_ARCHIVE))
-        if _ARCHIVE.startswith(start):  # else it is none of ours, and torch says what it is
-            with ZipFile(stream) as archive:
-                if damaged := archive.testzip():
-                    raise BadZipFile(f"{damaged} is not what was written")
-        stream.seek(0)
+    if _ARCHIVE.startswith(stream.read(len(_ARCHIVE))):  # else torch says what it is
+        with ZipFile(stream) as archive:
+            if damaged := archive.testzip():
+                raise BadZipFile(f"{damaged} is not what was written")
+    stream.seek(0)
