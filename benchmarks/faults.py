@@ -40,7 +40,7 @@ ROOT = Path(__file__).parents[1]
 
 FAULTS: dict[str, Callable[..., Outcome | dict[str, Outcome]]] = {
     "worker killed": kill_workers,  # in several phases, an outcome each
-    "driver killed": partial(interrupt_driver, how="SIGKILL"),
+    "driver killed": partial(interrupt_driver, how="driver"),
     "raylet killed": partial(interrupt_driver, how="raylet"),
     "raylet of another host killed": partial(kill_nodes, kind="raylet"),
     "another host killed": partial(kill_nodes, kind="host"),
@@ -119,7 +119,7 @@ def page(rows: dict[str, list[str]], repeats: int) -> Iterator[str]:
         "Studies of 24 trials on digits, struck at random moments. Lost: planned trials without "
         "rows in the end; doubled: rows that are there twice; different: rows that differ in any "
         "bit from the undisturbed study, times aside. Seconds: from a fault to the next recorded "
-        "epoch; for Ctrl-C, SIGTERM and a second driver until its end.\n"
+        "epoch; for a second driver until its end.\n"
     )
     yield markdown_table(_HEADER, [[name, *cells] for name, cells in rows.items()])
     yield ""

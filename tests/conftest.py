@@ -1,6 +1,5 @@
 """What tests of several packages share: object storage that speaks S3, on loopback."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -11,9 +10,10 @@ from pyarrow.fs import S3FileSystem
 
 
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """A port of loopback that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 @pytest.fixture(scope="session")
@@ -37,14 +37,13 @@ def s3_server():
             assert server.poll() is None, "the storage server did not start"
             assert time.monotonic() < deadline, "the storage server does not answer"
             time.sleep(0.2)
-    previous = {name: os.environ.get(name) for name in environment}
-    os.environ.update(environment)
-    S3FileSystem(
-        endpoint_override=f"127.0.0.1:{port}", scheme="http", allow_bucket_creation=True
-    ).create_dir("nsa")
-    yield environment
-    for name, value in previous.items():
-        os.environ.pop(name) if value is None else os.environ.update({name: value})
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        S3FileSystem(
+            endpoint_override=f"127.0.0.1:{port}", scheme="http", allow_bucket_creation=True
+        ).create_dir("nsa")
+        yield environment
     server.kill()
     server.wait()
 

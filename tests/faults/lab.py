@@ -1,19 +1,21 @@
 """A toy study to disturb, what it should end as, and how far it is from that."""
 
+import itertools
 import os
 import random
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
-import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tests.studies import conftest as studies
 from tests.studies.conftest import HIDDEN, ROOT, run_study, study_command
 from tracking import Store, open_store
 
@@ -128,16 +130,8 @@ def newest(store: Path) -> int:
     return max((p.stat().st_mtime_ns for p in store.glob("trials/*/dynamics.parquet")), default=0)
 
 
-def wait_for(condition, what: str, seconds: float = 180, every: float = 0.02):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            if found := condition():
-                return found
-        except (psutil.Error, FileNotFoundError):
-            pass  # a process or a file went away while it was looked at
-        time.sleep(every)
-    raise AssertionError(f"waited {seconds:.0f} s for {what}")
+wait_for = partial(studies.wait_for, seconds=180)
+"""These studies are longer, and machines with faults slower."""
 
 
 def next_epoch(store: Path, study: subprocess.Popen[str]) -> None:
@@ -154,12 +148,58 @@ def recorded_again(store: Path, since_ns: int, study: subprocess.Popen[str]) -> 
     return (max(newest(store), since_ns) - since_ns) / 1e9 or (time.time_ns() - since_ns) / 1e9
 
 
-def stores(folder: Path) -> Iterator[Path]:
-    """New stores, without end."""
-    number = 0
-    while True:
-        number += 1
+def stores(folder: Path, wanted: Callable[[], object]) -> Iterator[Path]:
+    """New stores, as long as more are wanted."""
+    for number in itertools.count(1):
+        if not wanted():
+            return
         yield folder / f"store-{number}"
+
+
+def disturbed(
+    study: subprocess.Popen[str],
+    store: Path,
+    outcome: Outcome,
+    repeats: int,
+    pause: Callable[[], float],
+    strike: Callable[[], None],
+    mend: Callable[[], None] = lambda: None,
+) -> None:
+    """Strike a study that lives on, after pauses of so many seconds, until it has ended well."""
+    wait_for(lambda: (store / "writer.lock").exists(), "the store")
+    while outcome.injections < repeats:
+        time.sleep(pause())
+        if study.poll() is not None:
+            break
+        at = time.time_ns()
+        strike()
+        outcome.injections += 1
+        outcome.seconds.append(recorded_again(store, at, study))
+        mend()
+    assert study.wait(timeout=600) == 0, store.with_suffix(".err").read_text()
+
+
+def interrupted(
+    begin: Callable[[], subprocess.Popen[str]],
+    store: Path,
+    outcome: Outcome,
+    repeats: int,
+    strike: Callable[[subprocess.Popen[str]], int],
+) -> None:
+    """Begin a study again each time that a strike has ended it, until it has ended well.
+
+    ``strike`` waits for its moment and gives it in ns, or 0 if the study had ended before.
+    """
+    struck = 0
+    while True:
+        study = begin()
+        if struck:
+            outcome.seconds.append(recorded_again(store, struck, study))
+        struck = strike(study) if outcome.injections < repeats else 0
+        if not struck:
+            assert study.wait(timeout=300) == 0, study.args
+            return
+        outcome.injections += 1
 
 
 def seeded(seed: int | None = None) -> random.Random:

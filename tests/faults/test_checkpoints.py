@@ -1,4 +1,4 @@
-"""Checkpoints that are truncated, damaged, of another trial or version, or programs."""
+"""Checkpoints that are truncated, of another trial or version, or programs."""
 
 import os
 import random
@@ -22,6 +22,7 @@ from tests.faults.lab import (
     start,
     stores,
 )
+from tests.security.hostile import Trap
 from tests.studies.conftest import TOY, run_study
 from tracking import Store, create_store
 
@@ -33,7 +34,7 @@ def spoil_checkpoints(
 ) -> Outcome:
     """Spoil a checkpoint of half-trained trials, in one of the ways of ``SPOILERS``."""
     outcome = Outcome()
-    for path in stores(folder):
+    for path in stores(folder, lambda: outcome.injections < repeats):
         store, halves = half_trained(path, repeats - outcome.injections, moments)
         for trial in halves:
             checkpoint = store.trial(trial).checkpoint
@@ -48,9 +49,7 @@ def spoil_checkpoints(
             assert f"it is now {aside.name}" in store.trial(trial).state()["set_aside"]
         outcome.injections += len(halves)
         outcome.compare(path, reference)
-        if outcome.injections >= repeats:
-            return outcome
-    raise AssertionError
+    return outcome
 
 
 def half_trained(path: Path, count: int, moments: random.Random) -> tuple[Store, list[str]]:
@@ -75,13 +74,6 @@ def truncate(checkpoint: Path, moments: random.Random) -> None:
     os.truncate(checkpoint, moments.randrange(checkpoint.stat().st_size))
 
 
-def flip(checkpoint: Path, moments: random.Random) -> None:
-    """One bit of the weights, where torch would not notice."""
-    content = bytearray(checkpoint.read_bytes())
-    content[moments.randrange(len(content) // 4, len(content) // 2)] ^= 1 << moments.randrange(8)
-    checkpoint.write_bytes(content)
-
-
 def of_another_configuration(checkpoint: Path, moments: random.Random) -> None:
     change(checkpoint, config="{}")
 
@@ -100,16 +92,6 @@ SPOILERS = {
     "of another configuration": of_another_configuration,
     "of another version": of_another_version,
 }
-
-
-class Trap:
-    """Makes a folder if anything unpickles it."""
-
-    def __init__(self, target: Path) -> None:
-        self.target = target
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.target),)
 
 
 @pytest.mark.parametrize("how", SPOILERS)

@@ -4,12 +4,11 @@ import random
 import shutil
 import struct
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.faults.lab import Outcome, recorded_again, seeded, start, stores, wait_for
+from tests.faults.lab import Outcome, disturbed, seeded, start, stores
 
 SOURCE = Path(__file__).with_name("clock.c")
 
@@ -19,27 +18,26 @@ def set_clock_back(folder: Path, reference: Path, moments: random.Random, repeat
     outcome = Outcome()
     library = folder / "clock.so"
     subprocess.run(["cc", "-shared", "-fPIC", "-O2", "-o", library, SOURCE], check=True)
-    for store in stores(folder):
+    for store in stores(folder, lambda: outcome.injections < repeats):
         clock = folder / f"{store.name}.clock"
-        clock.write_bytes(struct.pack("q", 0))
+        set_to(clock, 0)
         study = start(store, env={"LD_PRELOAD": str(library), "FAULT_CLOCK": str(clock)})
-        wait_for(lambda path=store: (path / "writer.lock").exists(), "the store")
         back = 0
-        while outcome.injections < repeats:
-            time.sleep(moments.uniform(0, 3))
-            if study.poll() is not None:
-                break
+
+        def set_back(clock=clock):
+            nonlocal back
             back += moments.randrange(60, 86_400)
-            set_back = time.time_ns()
-            with clock.open("r+b") as offset:
-                offset.write(struct.pack("q", -back))
-            outcome.injections += 1
-            outcome.seconds.append(recorded_again(store, set_back, study))
-        assert study.wait(timeout=600) == 0, store.with_suffix(".err").read_text()
+            set_to(clock, -back)
+
+        disturbed(study, store, outcome, repeats, lambda: moments.uniform(0, 3), set_back)
         outcome.compare(store, reference)
-        if outcome.injections >= repeats:
-            return outcome
-    raise AssertionError
+    return outcome
+
+
+def set_to(clock: Path, seconds: int) -> None:
+    """In place: the study's processes have mapped the file."""
+    with clock.open("r+b" if clock.exists() else "wb") as offset:
+        offset.write(struct.pack("q", seconds))
 
 
 @pytest.mark.skipif(not shutil.which("cc"), reason="needs a C compiler, for a clock of its own")

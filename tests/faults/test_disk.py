@@ -12,8 +12,8 @@ import pytest
 
 from tests.faults.lab import (
     Outcome,
+    interrupted,
     next_epoch,
-    recorded_again,
     seeded,
     start,
     stores,
@@ -36,32 +36,23 @@ def small_disk(folder: Path, megabytes: int):
 def fill_disk(folder: Path, reference: Path, moments: random.Random, repeats: int) -> Outcome:
     """Fill the store's disk at random moments; the study ends, space is made, it goes on."""
     outcome = Outcome()
-    for place in stores(folder):
+    for place in stores(folder, lambda: outcome.injections < repeats):
         with small_disk(place, 64) as disk:
-            path, struck = disk / "store", 0
-            while True:
-                errors = place.with_suffix(".err")
+            store, errors = disk / "store", place.with_suffix(".err")
+
+            def begin(store=store, place=place, errors=errors):
                 errors.unlink(missing_ok=True)
-                study = start(path, words=place)
-                if struck:
-                    outcome.seconds.append(recorded_again(path, struck, study))
-                struck = 0 if outcome.injections >= repeats else fill(study, path, moments)
-                if not struck:
-                    break
-                outcome.injections += 1
-                said = errors.read_text()
-                assert study.returncode == 2, said
-                assert said.count("no space left on the disk of") == 1, said
-                assert "Traceback" not in said
-                (disk / "filler").unlink()
-            assert study.wait(timeout=300) == 0, errors.read_text()
-            outcome.compare(path, reference)
-        if outcome.injections >= repeats:
-            return outcome
-    raise AssertionError
+                return start(store, words=place)
+
+            def strike(study, store=store, errors=errors):
+                return fill(study, store, errors, moments)
+
+            interrupted(begin, store, outcome, repeats, strike)
+            outcome.compare(store, reference)
+    return outcome
 
 
-def fill(study: subprocess.Popen[str], path: Path, moments: random.Random) -> int:
+def fill(study: subprocess.Popen[str], path: Path, errors: Path, moments: random.Random) -> int:
     """When the disk was full, in ns; 0 if the study ended well before."""
     next_epoch(path, study)
     time.sleep(moments.uniform(0, 3))
@@ -70,9 +61,14 @@ def fill(study: subprocess.Popen[str], path: Path, moments: random.Random) -> in
     with (path.parent / "filler").open("wb", buffering=0) as filler:
         while (free := shutil.disk_usage(path).free) > left:
             filler.write(b"\0" * min(free - left, 1 << 20))
-    if study.wait(timeout=120) == 0:
-        (path.parent / "filler").unlink()
+    code = study.wait(timeout=120)
+    (path.parent / "filler").unlink()
+    if code == 0:
         return 0
+    said = errors.read_text()
+    assert code == 2, said
+    assert said.count("no space left on the disk of") == 1, said
+    assert "Traceback" not in said
     return at
 
 

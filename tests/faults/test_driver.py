@@ -1,14 +1,14 @@
-"""The driver is killed with -9, or told to stop, at random moments; the same command goes on."""
+"""The driver, or its raylet, is killed with -9 at random moments; the same command goes on."""
 
 import random
-import signal
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 
 import psutil
 
-from tests.faults.lab import Outcome, next_epoch, recorded_again, seeded, start, stores
+from tests.faults.lab import Outcome, interrupted, next_epoch, seeded, start, stores
 
 STARTUP_S = 6.0  # imports and Ray's start: before that there is little to disturb
 
@@ -16,24 +16,15 @@ STARTUP_S = 6.0  # imports and Ray's start: before that there is little to distu
 def interrupt_driver(
     folder: Path, reference: Path, moments: random.Random, repeats: int, how: str
 ) -> Outcome:
-    """Send a signal (its name, or "raylet": SIGKILL to the raylet), and run the command again."""
+    """Kill the "driver" or its "raylet", and run the command again."""
     outcome = Outcome()
-    for store in stores(folder):
-        struck = 0
-        while True:
-            study = start(store)
-            if struck:
-                outcome.seconds.append(recorded_again(store, struck, study))
-            enough = outcome.injections >= repeats
-            struck = 0 if enough else strike(study, store, moments, how, outcome)
-            if not struck:
-                break
-            outcome.injections += 1
-        assert study.wait(timeout=300) == 0, store.with_suffix(".err").read_text()
+    for store in stores(folder, lambda: outcome.injections < repeats):
+        interrupted(
+            partial(start, store), store, outcome, repeats,
+            lambda study, path=store: strike(study, path, moments, how, outcome),
+        )  # fmt: skip
         outcome.compare(store, reference)
-        if outcome.injections >= repeats:
-            return outcome
-    raise AssertionError
+    return outcome
 
 
 def strike(
@@ -46,13 +37,13 @@ def strike(
     until = time.monotonic() + moments.uniform(0, STARTUP_S if early else 5)
     while time.monotonic() < until and study.poll() is None:
         time.sleep(0.005)
-    victim = raylet_of(study) if how == "raylet" else psutil.Process(study.pid)
+    victim = raylet_of(study) if how == "raylet" else study
     if victim is None:
         return strike(study, store, moments, how, outcome) if study.poll() is None else 0
     if study.poll() is not None:
         return 0
     at, moment = time.time_ns(), time.monotonic()
-    victim.send_signal(signal.SIGKILL if how == "raylet" else getattr(signal, how))
+    victim.kill()
     code = study.wait(timeout=90)
     if code == 0:  # it was through
         return 0
@@ -70,7 +61,7 @@ def raylet_of(study: subprocess.Popen[str]) -> psutil.Process | None:
 
 
 def test_a_driver_killed_at_random_moments_changes_nothing(reference, tmp_path):
-    outcome = interrupt_driver(tmp_path, reference, seeded(), 2, "SIGKILL")
+    outcome = interrupt_driver(tmp_path, reference, seeded(), 2, "driver")
     outcome.assert_nothing_lost(2)
     assert set(outcome.notes) == {"exit status -9"}
 

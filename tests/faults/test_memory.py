@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 
 from tests.faults.lab import Outcome, next_epoch, recorded_again, seeded, start, stores
-from tests.studies.conftest import run_study
+from tests.studies.conftest import run_study, workers
 
 NEVER_FITS = 'method_options={"projector_dim":32,"predictor_dim":20000000000}'  # terabytes
 
@@ -17,19 +17,19 @@ NEVER_FITS = 'method_options={"projector_dim":32,"predictor_dim":20000000000}'  
 def refuse_memory(folder: Path, reference: Path, moments: random.Random, repeats: int) -> Outcome:
     """Forbid a worker at a random moment to grow any further, again and again."""
     outcome = Outcome()
-    for path in stores(folder):
+    for path in stores(folder, lambda: outcome.injections < repeats):
         study = start(path, "--retries", "100")
         limited: set[int] = set()
         while outcome.injections < repeats and study.poll() is None:
             next_epoch(path, study)
             time.sleep(moments.uniform(0, 1))
-            free = [each for each in workers(study) if each.pid not in limited]
-            if not free:
-                continue
-            worker = moments.choice(free)
             try:
+                free = [each for each in workers(study) if each.pid not in limited]
+                if not free:
+                    continue
+                worker = moments.choice(free)
                 worker.rlimit(resource.RLIMIT_DATA, (1, 1))
-            except psutil.NoSuchProcess:
+            except psutil.NoSuchProcess:  # the study, or the worker, has just ended
                 continue
             at = time.time_ns()
             limited.add(worker.pid)
@@ -40,17 +40,7 @@ def refuse_memory(folder: Path, reference: Path, moments: random.Random, repeats
             again = json.loads(status.read_text())["attempts"] - 1
             outcome.notes["trials tried again"] += again > 0
         outcome.compare(path, reference)
-        if outcome.injections >= repeats:
-            return outcome
-    raise AssertionError
-
-
-def workers(study) -> list[psutil.Process]:
-    try:
-        children = psutil.Process(study.pid).children(recursive=True)
-        return [each for each in children if "TrialActor" in " ".join(each.cmdline())]
-    except psutil.Error:
-        return []
+    return outcome
 
 
 def test_a_worker_that_is_refused_memory_changes_nothing(reference, tmp_path):

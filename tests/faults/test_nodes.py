@@ -1,6 +1,5 @@
 """A raylet, or a whole host with all that runs on it, is killed under a study."""
 
-import os
 import random
 import signal
 import time
@@ -11,10 +10,9 @@ import psutil
 import pytest
 from ray.cluster_utils import Cluster
 
-from tests.faults.lab import Outcome, recorded_again, seeded, start, stores, wait_for
+from tests.faults.lab import Outcome, disturbed, seeded, start, stores, wait_for
 
 KINDS = ("raylet", "host")
-LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # else Ray takes a host's own address
 
 
 def kill_nodes(
@@ -24,41 +22,34 @@ def kill_nodes(
     place, until it has been done ``repeats`` times.
     """
     outcome = Outcome()
-    for store in stores(folder):
+    for store in stores(folder, lambda: outcome.injections < repeats):
         with cluster() as (made, hosts):
-            study = start(store, "--address", made.address, "--retries", "100", env=LOOPBACK)
+            study = start(store, "--address", made.address, "--retries", "100")
             wait_for(lambda path=store: (path / "writer.lock").exists(), "the store")
             time.sleep(moments.uniform(3, 8))
-            while outcome.injections < repeats:
-                time.sleep(moments.uniform(0, 6))
-                if study.poll() is not None:
-                    break
+
+            def replace_one(made=made, hosts=hosts):
                 host = hosts.pop(moments.randrange(len(hosts)))
-                killed = time.time_ns()
                 kill(host, kind)
-                outcome.injections += 1
                 made.remove_node(host, allow_graceful=False)
                 hosts.append(made.add_node(num_cpus=1))
-                outcome.seconds.append(recorded_again(store, killed, study))
-            assert study.wait(timeout=600) == 0, store.with_suffix(".err").read_text()
+
+            disturbed(study, store, outcome, repeats, lambda: moments.uniform(0, 6), replace_one)
         outcome.compare(store, reference)
-        if outcome.injections >= repeats:
-            return outcome
-    raise AssertionError
+    return outcome
 
 
 @contextmanager
 def cluster():
     """A head that runs no trial, and two hosts of one core."""
-    before = {name: os.environ.get(name) for name in LOOPBACK}
-    os.environ.update(LOOPBACK)
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-    try:
-        yield made, [made.add_node(num_cpus=1) for _ in range(2)]
-    finally:
-        made.shutdown()
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
+    with pytest.MonkeyPatch.context() as patch:
+        # Else Ray takes a host's own address, here and in the study.
+        patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+        try:
+            yield made, [made.add_node(num_cpus=1) for _ in range(2)]
+        finally:
+            made.shutdown()
 
 
 def kill(host, kind: str) -> None:

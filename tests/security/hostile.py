@@ -1,7 +1,8 @@
-"""Names that would do harm wherever a text is more than a text, and a data set made of them."""
+"""Names that would do harm wherever a text is more than a text, a data set made of them, a trap."""
 
 import io
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -51,3 +52,13 @@ def write_data_set(path: Path, names: tuple[str, ...] = PRINTABLE) -> None:
     table = pa.table({"image": images, "label": np.array(labels), "split": splits})
     described = {"class_names": json.dumps({"label": names})}
     pq.write_table(table.replace_schema_metadata(described), path)
+
+
+class Trap:
+    """Unpickled, it makes a file."""
+
+    def __init__(self, sentinel: Path) -> None:
+        self.sentinel = sentinel
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.sentinel),)

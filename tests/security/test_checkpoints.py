@@ -1,7 +1,6 @@
 """A checkpoint, or any file that a user hands over, is data: nothing in it is executed."""
 
 import ast
-import os
 import pickle
 import shutil
 import zipfile
@@ -14,22 +13,13 @@ from nsa_core import InputError
 from nsa_core.training.checkpoint import load_checkpoint
 from studies.mlflow_model import log_best
 from studies.trial import run_trial
+from tests.security.hostile import Trap
 from tests.studies.conftest import ROOT
 from tracking import open_store
 from tracking.store import default_tracking_uri
 
 STUDY = "batchsize_ablation"
 SOURCES = ("nsa_core", "tracking", "studies", "benchmarks")
-
-
-class Trap:
-    """Unpickled, it makes a file."""
-
-    def __init__(self, sentinel: Path) -> None:
-        self.sentinel = sentinel
-
-    def __reduce__(self):
-        return os.mkdir, (str(self.sentinel),)
 
 
 def plain_pickle(path: Path, trap: Trap) -> None:

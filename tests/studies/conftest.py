@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +40,25 @@ def rows(table) -> list[dict]:
     """The rows of a result table without what may differ between two equal runs, in order."""
     kept = [name for name in table.schema.names if name not in HIDDEN]
     return sorted(table.select(kept).to_pylist(), key=repr)
+
+
+def wait_for(condition, what: str, seconds: float = 120):
+    """What the condition returns, once that is true."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if found := condition():
+                return found
+        except (psutil.Error, FileNotFoundError):
+            pass  # a process or a file went away while it was looked at
+        time.sleep(0.02)
+    raise AssertionError(f"waited {seconds:.0f} s for {what}")
+
+
+def workers(study: subprocess.Popen[str]) -> list[psutil.Process]:
+    """The processes of a study that train."""
+    children = psutil.Process(study.pid).children(recursive=True)
+    return [each for each in children if "TrialActor" in " ".join(each.cmdline())]
 
 
 @pytest.fixture(scope="session")

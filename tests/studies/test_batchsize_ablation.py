@@ -4,16 +4,22 @@ import os
 import re
 import signal
 import subprocess
-import time
 
-import psutil
 import pyarrow.parquet as pq
 import pytest
 
 from nsa_core import scorers
 from studies.batchsize_ablation import STUDY
 from studies.cli import main
-from tests.studies.conftest import ROOT, TOY, rows, run_study, study_command
+from tests.studies.conftest import (
+    ROOT,
+    TOY,
+    rows,
+    run_study,
+    study_command,
+    wait_for,
+    workers,
+)
 from tracking import open_store
 from tracking.mlflow_mirror import MlflowMirror
 from tracking.store import default_tracking_uri
@@ -215,10 +221,7 @@ def worker_in_training(driver, store_path):
     ]
     if not any((folder / "dynamics.parquet").exists() for folder in running):
         return None
-    for child in psutil.Process(driver.pid).children(recursive=True):
-        if "TrialActor" in " ".join(child.cmdline()):
-            return child
-    return None
+    return next(iter(workers(driver)), None)
 
 
 def ended(store_path) -> int:
@@ -226,18 +229,6 @@ def ended(store_path) -> int:
         '"running"' not in status.read_text()
         for status in (store_path / "trials").glob("*/status.json")
     )
-
-
-def wait_for(condition, what: str, seconds: float = 120):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            if found := condition():
-                return found
-        except (psutil.Error, FileNotFoundError):
-            pass  # a process or a file went away while it was looked at
-        time.sleep(0.02)
-    raise AssertionError(f"waited {seconds:.0f} s for {what}")
 
 
 def assert_same(store_path, reference_path):

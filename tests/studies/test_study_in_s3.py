@@ -4,12 +4,11 @@ import signal
 import subprocess
 import time
 
-import psutil
 import pytest
 
 from studies.batchsize_ablation import STUDY
 from studies.cli import main
-from tests.studies.conftest import ROOT, TOY, rows, study_command
+from tests.studies.conftest import ROOT, TOY, rows, study_command, wait_for, workers
 from tracking import StoreError, open_store
 
 
@@ -24,13 +23,9 @@ def continued(s3_server, uri):
     name = f"s3://nsa/killed-{time.time_ns()}/store"
     command = study_command(name, "--tracking-uri", uri)
     driver = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
-    wait_for(lambda: running(name), driver)
-    workers = [
-        each for each in psutil.Process(driver.pid).children(recursive=True)
-        if "TrialActor" in " ".join(each.cmdline())
-    ]  # fmt: skip
-    workers[0].kill()
-    wait_for(lambda: ended(name), driver)
+    wait_until(lambda: running(name), driver)
+    workers(driver)[0].kill()
+    wait_until(lambda: ended(name), driver)
     driver.send_signal(signal.SIGKILL)
     driver.wait()
     before = ended(name)
@@ -40,12 +35,14 @@ def continued(s3_server, uri):
     return name, before, done
 
 
-def wait_for(condition, driver):
-    deadline = time.monotonic() + 240
-    while not condition():
+def wait_until(condition, driver):
+    """Until it is true, while the driver runs."""
+
+    def reached():
         assert driver.poll() is None, "the driver has ended"
-        assert time.monotonic() < deadline
-        time.sleep(0.3)
+        return condition()
+
+    wait_for(reached, "the study to come so far", 240)
 
 
 def statuses(name):

@@ -14,16 +14,11 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
+from tests.conftest import free_port
 from tracking import Store
 
 OWN_TAGS = {"mlflow.user", "mlflow.source.name", "mlflow.source.type"}
 SPEED = {"train_seconds", "evaluate_seconds", "images_per_second"}
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 class Server:

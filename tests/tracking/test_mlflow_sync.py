@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.tracking.mlflow_lab import free_port, runs_of, values_in_mlflow, values_in_store
+from tests.conftest import free_port
+from tests.tracking.mlflow_lab import runs_of, values_in_mlflow, values_in_store
 from tests.tracking.test_mlflow_mirror import IDS, add_epoch, begin, finish
 from tracking import create_store, mlflow_sync
 from tracking.store import default_tracking_uri

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
+from tests.conftest import free_port
 from tests.tracking.mlflow_lab import (
     Server,
-    free_port,
     mute_server,
     runs_of,
     values_in_mlflow,
