@@ -2,7 +2,11 @@
 
 import gc
 import math
+import os
 import random
+import signal
+import threading
+import time
 from collections.abc import Generator
 from typing import Any
 
@@ -30,6 +34,7 @@ class TrialActor(SlotTrainable):
     """
 
     def setup(self, config: dict[str, Any]) -> None:
+        threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
         self._evaluations = self._start(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -82,6 +87,15 @@ class TrialActor(SlotTrainable):
                 self._record.end("failed", str(error))
             return _nothing()
         return run_trial(self._record, config["data_root"], device)
+
+
+def _end_with(raylet: int) -> None:
+    """Die when this host's raylet has died, which Ray does not see to: the orphan would hold the
+    lock of its trial, which goes on elsewhere.
+    """
+    while os.getppid() == raylet:
+        time.sleep(1)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _nothing() -> Generator[Evaluation, None, None]:

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from nsa_core import InputError
+from nsa_core.training import UnusableCheckpointError
 from nsa_core.training.checkpoint import VERSION, load_checkpoint, save_checkpoint
 
 IDENTITY = {"config": "{...}", "fingerprint": "f00"}
@@ -76,7 +77,17 @@ def test_a_truncated_checkpoint_is_refused(path, state, keep):
     save_checkpoint(path, state)
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * keep)])
-    with pytest.raises(InputError, match=r"trial.ckpt cannot be read .*move it away"):
+    with pytest.raises(UnusableCheckpointError, match=r"trial.ckpt cannot be read .*move it away"):
+        load_checkpoint(path, **IDENTITY)
+
+
+def test_one_wrong_bit_is_noticed(path, state):
+    save_checkpoint(path, state)
+    content = bytearray(path.read_bytes())
+    weights = state["method"]["weight"].numpy().tobytes()
+    content[content.index(weights) + 100] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UnusableCheckpointError, match="is not what was written"):
         load_checkpoint(path, **IDENTITY)
 
 
@@ -97,8 +108,9 @@ def test_a_malicious_pickle_is_refused_and_not_run(path, state, kind, tmp_path):
         path.write_bytes(pickle.dumps(content))
     else:
         torch.save(content, path, _use_new_zipfile_serialization=kind == "zip")
-    with pytest.raises(InputError, match=r"trial.ckpt cannot be read"):
+    with pytest.raises(InputError, match=r"trial.ckpt cannot be read.* could run code") as error:
         load_checkpoint(path, **IDENTITY)
+    assert not isinstance(error.value, UnusableCheckpointError)
     assert not target.exists()
     torch.load(path, weights_only=False) if kind != "pickle" else pickle.loads(path.read_bytes())
     assert target.exists()  # the trap was armed
@@ -107,15 +119,17 @@ def test_a_malicious_pickle_is_refused_and_not_run(path, state, kind, tmp_path):
 @pytest.mark.parametrize("key", ["config", "fingerprint"])
 def test_a_checkpoint_of_something_else_is_refused_with_both(path, state, key):
     save_checkpoint(path, {**state, key: "another"})
-    with pytest.raises(InputError, match=f"belongs to another {key} .another instead of"):
+    with pytest.raises(
+        UnusableCheckpointError, match=f"belongs to another {key} .another instead of"
+    ):
         load_checkpoint(path, **IDENTITY)
 
 
 @pytest.mark.parametrize("version", [0, VERSION + 1, None])
 def test_a_checkpoint_of_another_version_is_refused(path, state, version):
     torch.save({**state, "version": version}, path)
-    with pytest.raises(InputError, match=f"is of version {version}, need {VERSION}"):
+    with pytest.raises(UnusableCheckpointError, match=f"is of version {version}, need {VERSION}"):
         load_checkpoint(path, **IDENTITY)
     torch.save([1, 2], path)
-    with pytest.raises(InputError, match=f"is of version None, need {VERSION}"):
+    with pytest.raises(UnusableCheckpointError, match=f"is of version None, need {VERSION}"):
         load_checkpoint(path, **IDENTITY)
