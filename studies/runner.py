@@ -39,6 +39,7 @@ from ray.tune.search import Searcher
 from nsa_core import InputError, TrialConfig
 from studies.actor import TrialActor
 from studies.disk import check_space
+from studies.ledger_queue import Queue
 from studies.progress import Progress
 from studies.resources import Host, Placement, Resources, place
 from studies.shared_storage import check_every_host
@@ -147,26 +148,15 @@ def run(
         if options.address:
             check_every_host(store)
         stop_on_sigterm()  # again: Ray's own handler, now in its place, would abort
-        tuner = tune.Tuner(
-            TrialActor,
-            tune_config=tune.TuneConfig(
-                search_alg=Slots(queue, placement.asks),
-                scheduler=scheduler,
-                num_samples=-1,  # until the queue has no more
-                reuse_actors=True,
-                trial_dirname_creator=lambda trial: trial.config["trial_id"],
-            ),
-            run_config=tune.RunConfig(
-                name="run",
-                **_storage(notes),
-                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                failure_config=tune.FailureConfig(max_failures=options.retries),
-                callbacks=[watcher],
-                stop=watcher.stopper(),
-                verbose=0,
-            ),
-        )
-        tuner.fit()
+        search: Searcher = Slots(queue, placement.asks)
+        _tuner(search, options, _storage(notes), watcher, scheduler).fit()
+        for _ in range(options.retries):
+            if not (again := watcher.take_given_up()):
+                break
+            ids = [config["trial_id"] for config in again]
+            search = Slots(Queue(ids, again[0]), placement.asks)
+            _tuner(search, options, _storage(notes), watcher).fit()
+        watcher.end_given_up()
     except SystemExit as error:
         raise KeyboardInterrupt from error  # SIGTERM, while Ray's own handler was in place
     except Exception as error:
@@ -179,6 +169,34 @@ def run(
         remove_folder(store.root / "ray")
         shutil.rmtree(private, ignore_errors=True)
     watcher.check()
+
+
+def _tuner(
+    search: Searcher,
+    options: RunOptions,
+    storage: Mapping[str, Any],
+    watcher: Watcher,
+    scheduler: TrialScheduler | None = None,
+) -> tune.Tuner:
+    return tune.Tuner(
+        TrialActor,
+        tune_config=tune.TuneConfig(
+            search_alg=search,
+            scheduler=scheduler,
+            num_samples=-1,  # until the search has no more
+            reuse_actors=True,
+            trial_dirname_creator=lambda trial: trial.config["trial_id"],
+        ),
+        run_config=tune.RunConfig(
+            name="run",
+            **storage,
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            failure_config=tune.FailureConfig(max_failures=options.retries),
+            callbacks=[watcher],
+            stop=watcher.stopper(),
+            verbose=0,
+        ),
+    )
 
 
 def stop_on_sigterm() -> None:

@@ -29,6 +29,7 @@ class Watcher(tune.Callback):  # type: ignore[misc]
         self._stopped: dict[str, str] = {}
         self._kills = kills_for_memory()
         self._disk_full = ""
+        self._given_up: list[Any] = []  # trials of Tune
         self._looked = time.monotonic()
 
     def stopper(self) -> tune.Stopper:
@@ -58,6 +59,18 @@ class Watcher(tune.Callback):  # type: ignore[misc]
         if time.monotonic() - self._looked > _LOOK_EVERY_S:
             self._looked = time.monotonic()
             check_ray()
+
+    def take_given_up(self) -> list[dict[str, Any]]:
+        """Workers' configurations of the trials, since this was last asked, that Tune has given up
+        before their retries were used: it does so when a worker dies with two calls under way.
+        """
+        taken, self._given_up = self._given_up, []
+        return [trial.config for trial in taken]
+
+    def end_given_up(self) -> None:
+        """Mark those that are left of them as failed."""
+        for trial in self._given_up:
+            self._fail(trial)
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
@@ -91,6 +104,12 @@ class Watcher(tune.Callback):  # type: ignore[misc]
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         check_ray()  # a worker that died with it is no failure of its trial
+        if trial.num_failures <= trial.max_failures:
+            self._given_up.append(trial)
+        else:
+            self._fail(trial)
+
+    def _fail(self, trial: Any) -> None:
         memory = self._out_of_memory(trial)
         record = self._store.trial(trial.config["trial_id"])
         with record.claim():
