@@ -77,7 +77,9 @@ class TrialRecord:
         """Mark it ended, in one of the ways of ``ENDED``."""
         if status not in ENDED:
             raise ValueError(f"status is {status!r}; need one of {ENDED}")
-        state = {**self.state(), "status": status, "message": message, "ended_at": _now(), **facts}
+        now = _now()  # of one that ended before it could begin, both times
+        before = {"started_at": now, **self.state()}
+        state = {**before, "status": status, "message": message, "ended_at": now, **facts}
         self.write_artifact("status", state)
 
     # what it has measured ------------------------------------------------------------------

@@ -217,3 +217,18 @@ def test_a_whole_store_with_every_kind_of_end(tmp_path):
         None: "FINISHED", "finished": "FINISHED", "collapsed": "FINISHED", "stopped": "FINISHED",
         "failed": "FAILED", "diverged": "FAILED",
     }  # fmt: skip
+
+
+def test_a_trial_that_failed_before_it_began_is_in_mlflow(store):
+    """Whose device, say, is not there: no attempt has begun."""
+    key = "c" * 16
+    record = store.trial(key)
+    record.create(CONFIG, {"class_name": "1", "data_fingerprint": "f"})
+    record.end("failed", "no such device")
+    store.plan("table3", [key])
+    uri = default_tracking_uri(store)
+    assert MlflowMirror(store, "table3", uri).sync() == 3
+    run = runs_of(uri, "table3")[key]
+    assert run.info.status == "FAILED"
+    assert run.data.tags["nsa.message"] == "no such device"
+    assert run.info.start_time == run.info.end_time
