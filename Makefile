@@ -53,7 +53,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@echo "installing pinned packages into $(VENV) (several GB with torch; minutes the first time)"
 	@if command -v uv >/dev/null; then \
 		uv venv --quiet --allow-existing --python "$(PYTHON)" $(VENV) && \
-		uv pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock && \
+		uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock && \
 		uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e . ; \
 	else \
 		"$(PYTHON)" -m venv $(VENV) && \

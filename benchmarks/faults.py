@@ -32,7 +32,7 @@ from tests.faults.test_driver import interrupt_driver
 from tests.faults.test_memory import refuse_memory
 from tests.faults.test_mlflow import kill_mlflow
 from tests.faults.test_nodes import kill_nodes
-from tests.faults.test_signals import stop_studies
+from tests.faults.test_signals import stop_starts, stop_studies
 from tests.faults.test_two_drivers import two_drivers
 from tests.faults.test_workers import kill_workers
 
@@ -50,6 +50,7 @@ FAULTS: dict[str, Callable[..., Outcome | dict[str, Outcome]]] = {
     "clock set back": set_clock_back,
     "two drivers on one store": two_drivers,
     "Ctrl-C or SIGTERM": stop_studies,
+    "Ctrl-C or SIGTERM while Ray starts": stop_starts,
     "memory refused": refuse_memory,
 }
 _HEADER = ["fault", "injections", "lost", "doubled", "different", "seconds, median [range]", "seen"]
@@ -119,7 +120,8 @@ def page(rows: dict[str, list[str]], repeats: int) -> Iterator[str]:
         "Studies of 24 trials on digits, struck at random moments. Lost: planned trials without "
         "rows in the end; doubled: rows that are there twice; different: rows that differ in any "
         "bit from the undisturbed study, times aside. Seconds: from a fault to the next recorded "
-        "epoch; for a second driver until its end.\n"
+        "epoch; for a second driver, and for a signal while Ray starts, to the end of the "
+        "process.\n"
     )
     yield markdown_table(_HEADER, [[name, *cells] for name, cells in rows.items()])
     yield ""

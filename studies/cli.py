@@ -13,9 +13,10 @@ from studies import planning
 from studies.disk import check_space
 from studies.grid_work import GridWork
 from studies.options import checked, parser
+from studies.ray_session import stop_on_sigterm
 from studies.resources import Placement, Resources
 from studies.results import Results, load_results
-from studies.runner import RunOptions, placement, stop_on_sigterm
+from studies.runner import RunOptions, placement
 from studies.search import Search
 from studies.search_work import SearchWork, add_search_options
 from studies.study import Report, Study

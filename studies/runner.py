@@ -1,42 +1,24 @@
 """Run trials with Ray Tune; what is durable is in the store, not in Ray."""
 
 import hashlib
-import logging
 import os
 import secrets
 import shutil
-import signal
 import socket
 import tempfile
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-os.environ.update(  # before Ray is imported
-    {
-        "RAY_AIR_NEW_OUTPUT": "0",
-        "RAY_CHDIR_TO_TRIAL_DIR": "0",
-        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # a Ray of our own keeps to loopback
-        "RAY_USAGE_STATS_ENABLED": "0",
-        "TUNE_GLOBAL_CHECKPOINT_S": "600",  # Ray's notes are not what a second run reads
-        "TUNE_MAX_PENDING_TRIALS_PG": "100000",  # all workers start at once; slots are the limit
-        "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours: stop at once, and say how to go on
-        "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-        "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
-        "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "-1",
-    }
-)
-
 import ray
 import torch
 from ray import tune
-from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
-from nsa_core import InputError, TrialConfig
+from nsa_core import TrialConfig
+from studies import ray_session
 from studies.actor import TrialActor
 from studies.disk import check_space
 from studies.ledger_queue import Queue
@@ -48,11 +30,6 @@ from studies.study import Data, Grid
 from studies.watcher import Watcher, check_ray
 from tracking import ENDED, Store
 from tracking.storage import ObjectPath, StorePath, remove_folder
-
-# Tune hands these to its workers by a way that Ray logs; workers have their own host's.
-ENV_VARS_TO_PROPAGATE -= {name for name in ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
-
-_QUIET: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
 
 
 @dataclass(frozen=True)
@@ -115,7 +92,7 @@ def placement(options: RunOptions, trials: int) -> Placement:
     """
     if options.address:
         if not ray.is_initialized():
-            _join(options.address)
+            ray_session.join(options.address)
         hosts = [_host(node) for node in ray.nodes() if node["Alive"]]
     else:
         name, cores = socket.gethostname(), len(os.sched_getaffinity(0))
@@ -144,10 +121,9 @@ def run(
     private = tempfile.mkdtemp(prefix="nsa-ray-", dir=os.environ.get("RAY_TMPDIR"))
     try:
         if not ray.is_initialized():
-            _start(f"{private}/ray")
+            ray_session.start(f"{private}/ray")
         if options.address:
             check_every_host(store)
-        stop_on_sigterm()  # again: Ray's own handler, now in its place, would abort
         search: Searcher = Slots(queue, placement.asks)
         _tuner(search, options, _storage(notes), watcher, scheduler).fit()
         for _ in range(options.retries):
@@ -157,14 +133,12 @@ def run(
             search = Slots(Queue(ids, again[0]), placement.asks)
             _tuner(search, options, _storage(notes), watcher).fit()
         watcher.end_given_up()
-    except SystemExit as error:
-        raise KeyboardInterrupt from error  # SIGTERM, while Ray's own handler was in place
     except Exception as error:
         check_space(error, store.root)  # Ray's notes need some too
         check_ray()  # Tune wraps what callbacks raise
         raise
     finally:
-        ray.shutdown()
+        ray_session.leave()
         watcher.settle(wait_s=10.0)
         remove_folder(store.root / "ray")
         shutil.rmtree(private, ignore_errors=True)
@@ -199,12 +173,6 @@ def _tuner(
     )
 
 
-def stop_on_sigterm() -> None:
-    """Have SIGTERM do what Ctrl-C does."""
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-
-
 def worker_config(store: Store, options: RunOptions, placement: Placement) -> dict[str, Any]:
     """What all workers of a run are told, see ``TrialActor``."""
     return {
@@ -221,28 +189,6 @@ def work(config: TrialConfig) -> float:
     """Images to train on, up to a factor that trials of equal classes share."""
     images = config.batch_size if config.budget_unit == "steps" else 1
     return float(config.budget * images)
-
-
-def _start(folder: str) -> None:
-    """Ray on this machine, for this run alone; docs/security.md says what that keeps out.
-
-    ``folder`` is in one that is closed to others: Ray opens its own to everybody.
-    """
-    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))  # not the file that all share
-    cpus = len(os.sched_getaffinity(0))
-    ray.init("local", num_cpus=cpus, include_dashboard=False, _temp_dir=folder, **_QUIET)
-
-
-def _join(address: str) -> None:
-    host, colon, port = address.rpartition(":")
-    try:
-        if colon and port.isdigit():  # Ray itself would try for minutes
-            socket.create_connection((host, int(port)), timeout=5).close()
-        ray.init(address=address, **_QUIET)
-        stop_on_sigterm()
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"no Ray cluster at {address!r} ({reason})") from error
 
 
 def _host(node: Mapping[str, Any]) -> Host:

@@ -9,8 +9,16 @@ from pathlib import Path
 
 import psutil
 
-from tests.faults.lab import Outcome, interrupted, next_epoch, seeded, start, stores, wait_for
-from tests.studies.conftest import ROOT, study_command
+from tests.faults.lab import (
+    Outcome,
+    finish,
+    interrupted,
+    next_epoch,
+    seeded,
+    start,
+    stores,
+    wait_for,
+)
 
 LIMIT_S = 10.0
 
@@ -27,34 +35,56 @@ def stop_studies(folder: Path, reference: Path, moments: random.Random, repeats:
     return outcome
 
 
+def stop_starts(folder: Path, reference: Path, moments: random.Random, repeats: int) -> Outcome:
+    """Stop one study at random moments while Ray starts, ``repeats`` times; then let it run."""
+    outcome = Outcome()
+    store = folder / "store"
+    words = store.with_suffix(".out")
+    for begun in range(1, repeats + 1):
+        study = start(store)
+        wait_for(
+            lambda count=begun: words.read_text().count("done before") == count, "Ray to be started"
+        )
+        time.sleep(moments.uniform(0, 8))
+        took = stopped(study, store, outcome)
+        assert took is not None, "it ended within 8 s"
+        outcome.seconds.append(took)
+        outcome.injections += 1
+    finish(store, outcome, reference)
+    return outcome
+
+
 def told_to_stop(
     study: subprocess.Popen[str], store: Path, moments: random.Random, outcome: Outcome
 ) -> int:
-    """Tell it at a random moment after its first epoch; when, in ns, or 0 if it ended before.
-
-    While Ray starts, in the seconds before, a signal was seen to end a study with 15 or -11 and
-    without a word; it loses nothing, and is not tried here.
-    """
-    words = store.with_suffix(".err")
-    said = len(words.read_text())
+    """Tell it at a random moment after its first epoch; when, in ns, or 0 if it ended before."""
     next_epoch(store, study)
     time.sleep(moments.uniform(0, 5))
+    at = time.time_ns()
+    return at if stopped(study, store, outcome) else 0
+
+
+def stopped(study: subprocess.Popen[str], store: Path, outcome: Outcome) -> float | None:
+    """Tell it to stop; the seconds that took, or None if it was through before."""
+    words = store.with_suffix(".err")
+    said = len(words.read_text())
     if study.poll() is not None:
-        return 0
+        return None
     children = psutil.Process(study.pid).children(recursive=True)
     name = ("SIGINT", "SIGTERM")[outcome.injections % 2]
-    at, told = time.time_ns(), time.monotonic()
+    told = time.monotonic()
     study.send_signal(getattr(signal, name))
     if study.wait(timeout=60) == 0:  # it was through and only had to say so
-        return 0
-    outcome.longest_stop_s = max(outcome.longest_stop_s, time.monotonic() - told)
+        return None
+    took = time.monotonic() - told
+    outcome.longest_stop_s = max(outcome.longest_stop_s, took)
     outcome.notes[name] += 1
     assert study.returncode == 130, words.read_text()[said:]
     assert "the same command goes on where it stopped" in words.read_text()[said:]
     assert "Traceback" not in words.read_text()[said:]
     _, alive = psutil.wait_procs(children, timeout=30)
     assert not [each for each in alive if each.status() != psutil.STATUS_ZOMBIE]
-    return at
+    return took
 
 
 def test_a_study_that_is_told_to_stop_goes_on(reference, tmp_path):
@@ -63,16 +93,7 @@ def test_a_study_that_is_told_to_stop_goes_on(reference, tmp_path):
     assert outcome.longest_stop_s < LIMIT_S
 
 
-def test_a_signal_before_anything_runs_is_no_traceback(tmp_path):
-    study = subprocess.Popen(
-        study_command(tmp_path / "store"),
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    wait_for(lambda: (tmp_path / "store" / "writer.lock").exists(), "the store")
-    study.send_signal(signal.SIGINT)
-    _, errors = study.communicate(timeout=60)
-    assert study.returncode == 130
-    assert "Traceback" not in errors
+def test_a_study_that_is_told_to_stop_while_ray_starts_goes_on(reference, tmp_path):
+    outcome = stop_starts(tmp_path, reference, seeded(), 2)
+    outcome.assert_nothing_lost(2)
+    assert outcome.longest_stop_s < LIMIT_S

@@ -1,0 +1,36 @@
+"""Ray is left as a whole, whatever other threads do meanwhile."""
+
+import subprocess
+import sys
+
+from tests.studies.conftest import ROOT
+
+LEAVE_WHILE_A_THREAD_FREES_OBJECTS = """
+import gc, threading, tempfile, time
+from studies import ray_session
+import ray
+
+def litter():  # objects of Ray that only the garbage collector can free, in this thread
+    while held:
+        cycle = [held.pop()]
+        cycle.append(cycle)
+        time.sleep(0.0005)
+
+ray_session.start(tempfile.mkdtemp() + "/ray")
+gc.set_threshold(2)
+held = [ray.put(number) for number in range(20_000)]
+threading.Thread(target=litter, daemon=True).start()
+time.sleep(0.5)
+ray_session.leave()
+assert held, "the thread was through before Ray was left"
+print("left")
+"""
+
+
+def test_objects_that_another_thread_frees_do_not_end_the_process():
+    done = subprocess.run(
+        [sys.executable, "-c", LEAVE_WHILE_A_THREAD_FREES_OBJECTS],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.stdout == "left\n", done.stderr
+    assert done.returncode == 0, done.stderr
