@@ -114,6 +114,7 @@ class SearchWork:
         self._suggestions.worker = {**worker, "stop_by": self._options.asha}
         progress = Progress(self._suggestions.left, self._suggestions.left, lambda key: 1.0)
         runner.run(store, self._suggestions, how, placement, progress, self._scheduler())
+        self._suggestions.reconcile()
 
     def trials(self, store: Store) -> Mapping[str, TrialConfig]:
         """All trials of the search by id."""

@@ -119,7 +119,7 @@ class Suggestions(Searcher):  # type: ignore[misc]
         self._store, self._create, self._wanted = store, create, wanted
         self.worker: dict[str, Any] = {}
         self._running: dict[str, tuple[int, str]] = {}  # Ray's id to Optuna's number and ours
-        self._interrupted = [trial.number for trial in self._reconciled()]
+        self._interrupted = self.reconcile()
 
     @property
     def left(self) -> int:
@@ -146,9 +146,35 @@ class Suggestions(Searcher):  # type: ignore[misc]
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Tell Optuna what the ledger says; a trial that has not ended there was stopped."""
+        """Tell Optuna what the ledger says; a trial that has not ended there was stopped.
+
+        One that Ray gave up is told only once it has ended there, for it may be run again.
+        """
         number, key = self._running.pop(trial_id)
-        self._tell(number, key, "failed" if error else None)
+        if not error:
+            self._tell(number, key)
+
+    def reconcile(self) -> list[int]:
+        """Tell Optuna of trials that ended while nobody told it; the numbers of those that go on.
+
+        The ledger is told of trials that a scheduler stopped while nobody wrote it there.
+        """
+        go_on = []
+        for trial in self._study.get_trials(deepcopy=False):
+            key = trial.user_attrs.get(TRIAL_ID)
+            if trial.state is TrialState.RUNNING and key is None:
+                self._study.tell(trial.number, state=TrialState.FAIL)  # died before it was ours
+            elif trial.state is TrialState.RUNNING:
+                if self._store.trial(key).state()["status"] in ENDED:
+                    self._tell(trial.number, key)
+                else:
+                    go_on.append(trial.number)
+            elif trial.state is TrialState.PRUNED and key is not None:
+                record = self._store.trial(key)
+                if record.state()["status"] not in ENDED:  # the driver died before it wrote this
+                    with record.claim():
+                        record.end("stopped", "by the scheduler")
+        return go_on
 
     def save(self, checkpoint_path: str) -> None:
         """Ray wants a file; what a second run reads is the ledger."""
@@ -169,9 +195,9 @@ class Suggestions(Searcher):  # type: ignore[misc]
             self._study.tell(trial, state=TrialState.FAIL)  # the very same point again
         return None
 
-    def _tell(self, number: int, key: str, status: str | None = None) -> None:
+    def _tell(self, number: int, key: str) -> None:
         record = self._store.trial(key)
-        status = status or record.state()["status"]
+        status = record.state()["status"]
         rows = record.signals()
         values = [last_value(rows, name) for name in self._objectives]
         if status == "finished" and None not in values:
@@ -185,25 +211,6 @@ class Suggestions(Searcher):  # type: ignore[misc]
             self._study.tell(number, state=TrialState.FAIL)
         else:  # stopped, collapsed or diverged: as bad as can be
             self._study.tell(number, state=TrialState.PRUNED)
-
-    def _reconciled(self) -> list[FrozenTrial]:
-        """Optuna's trials that go on; those that ended while nobody told it are told now."""
-        go_on = []
-        for trial in self._study.get_trials(deepcopy=False):
-            key = trial.user_attrs.get(TRIAL_ID)
-            if trial.state is TrialState.RUNNING and key is None:
-                self._study.tell(trial.number, state=TrialState.FAIL)  # died before it was ours
-            elif trial.state is TrialState.RUNNING:
-                if self._store.trial(key).state()["status"] in ENDED:
-                    self._tell(trial.number, key)
-                else:
-                    go_on.append(trial)
-            elif trial.state is TrialState.PRUNED and key is not None:
-                record = self._store.trial(key)
-                if record.state()["status"] not in ENDED:  # the driver died before it wrote this
-                    with record.claim():
-                        record.end("stopped", "by the scheduler")
-        return go_on
 
 
 def _counts(trial: FrozenTrial) -> bool:

@@ -15,7 +15,10 @@ NEVER_FITS = 'method_options={"projector_dim":32,"predictor_dim":20000000000}'  
 
 
 def refuse_memory(folder: Path, reference: Path, moments: random.Random, repeats: int) -> Outcome:
-    """Forbid a worker at a random moment to grow any further, again and again."""
+    """Forbid a worker at a random moment to grow any further, again and again.
+
+    None whose trial is tried again already: by design a second refusal fails it.
+    """
     outcome = Outcome()
     for path in stores(folder, lambda: outcome.injections < repeats):
         study = start(path, "--retries", "100")
@@ -24,12 +27,16 @@ def refuse_memory(folder: Path, reference: Path, moments: random.Random, repeats
             next_epoch(path, study)
             time.sleep(moments.uniform(0, 1))
             try:
-                free = [each for each in workers(study) if each.pid not in limited]
+                free = [
+                    each
+                    for each in workers(study)
+                    if each.pid not in limited and on_first_attempt(each)
+                ]
                 if not free:
                     continue
                 worker = moments.choice(free)
                 worker.rlimit(resource.RLIMIT_DATA, (1, 1))
-            except psutil.NoSuchProcess:  # the study, or the worker, has just ended
+            except (psutil.NoSuchProcess, FileNotFoundError):  # study, worker or trial just ended
                 continue
             at = time.time_ns()
             limited.add(worker.pid)
@@ -41,6 +48,12 @@ def refuse_memory(folder: Path, reference: Path, moments: random.Random, repeats
             outcome.notes["trials tried again"] += again > 0
         outcome.compare(path, reference)
     return outcome
+
+
+def on_first_attempt(worker: psutil.Process) -> bool:
+    held = [Path(each.path) for each in worker.open_files() if each.path.endswith("/.lock")]
+    states = [json.loads((each.parent / "status.json").read_text()) for each in held]
+    return any(state["attempts"] == 1 for state in states)
 
 
 def test_a_worker_that_is_refused_memory_changes_nothing(reference, tmp_path):

@@ -81,6 +81,20 @@ def test_what_did_not_finish_is_never_told_as_complete(store, status, state):
     assert optuna_study(store).trials[0].state is state
 
 
+def test_a_trial_that_ray_gave_up_and_that_ran_again_is_told_as_it_ended(store):
+    queue = suggestions(store, wanted=2)
+    again, failed = queue.suggest("r1")["trial_id"], queue.suggest("r2")["trial_id"]
+    queue.on_trial_complete("r1", error=True)
+    end(store, failed, "failed")
+    queue.on_trial_complete("r2", error=True)
+    assert queue.suggest("r3") == queue.FINISHED
+    end(store, again, loss=0.25)
+    assert queue.reconcile() == []
+    trials = optuna_study(store).trials
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE, TrialState.FAIL]
+    assert trials[0].value == -0.25
+
+
 def test_a_second_run_hands_out_interrupted_trials_first(store):
     before = suggestions(store)
     keys = [before.suggest(f"r{index}")["trial_id"] for index in range(3)]
