@@ -54,8 +54,10 @@ def create_store(path: str | StorePath) -> "Store":
     """
     root = locate(path)
     if not (root / "store.json").exists():
-        # Names with a dot: another driver is making the store at this moment.
-        if root.exists() and (not root.is_dir() or any(root.glob("[!.]*"))):
+        # Another driver may be making the store at this moment: names with a dot are its first,
+        # then comes store.json, so who has seen others looks for that again.
+        strange = root.exists() and (not root.is_dir() or any(root.glob("[!.]*")))
+        if strange and not (root / "store.json").exists():
             raise StoreError(f"{root} exists and is not a store; give an empty or a new folder")
         write_json(root / "store.json", {"schema_version": SCHEMA_VERSION})
     store = open_store(root)

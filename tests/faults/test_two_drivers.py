@@ -58,28 +58,39 @@ def test_of_two_drivers_one_is_refused_and_told_by_whom(reference, tmp_path):
     two_drivers(tmp_path, reference, seeded(), 3).assert_nothing_lost(3)
 
 
+RACER = """
+import sys, time
+from tracking import create_store, StoreError
+print("ready", flush=True)
+time.sleep(max(0, float(sys.stdin.readline()) - time.time()))
+try:
+    with create_store(sys.argv[1]).writing("race"):
+        sys.stdin.read()  # until the others have given up
+except StoreError as error:
+    print(error)
+    sys.exit(2)
+"""
+
+
 def test_drivers_that_start_at_one_instant_are_told_who_won(tmp_path):
     """The lock alone, without the seconds that a driver takes to start: many at one instant."""
     for number in range(3):
-        root = tmp_path / f"store-{number}"
-        script = (
-            "import sys, time; from tracking import create_store, StoreError\n"
-            "time.sleep(max(0, float(sys.argv[2]) - time.time()))\n"
-            "try:\n"
-            "    with create_store(sys.argv[1]).writing('race'): time.sleep(3)\n"
-            "except StoreError as error: print(error); sys.exit(2)\n"
-        )
-        instant = str(time.time() + 4)
         racers = [
             subprocess.Popen(
-                [sys.executable, "-c", script, str(root), instant],
-                cwd=ROOT, stdout=subprocess.PIPE, text=True,
+                [sys.executable, "-c", RACER, str(tmp_path / f"store-{number}")],
+                cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             )
             for _ in range(4)
         ]  # fmt: skip
+        assert [racer.stdout.readline() for racer in racers] == ["ready\n"] * 4
+        instant = time.time() + 0.5
+        for racer in racers:
+            racer.stdin.write(f"{instant}\n")
+            racer.stdin.flush()
+        wait_for(lambda all=racers: sum(r.poll() is not None for r in all) >= 3, "three to give up")
         said = [racer.communicate(timeout=60)[0] for racer in racers]
         winners = [racer.pid for racer in racers if racer.returncode == 0]
         assert len(winners) == 1, said
         others = [words for words in said if words]
         assert len(others) == 3
-        assert all(f"is being written by race, process {winners[0]} on" in each for each in others)
+        assert all(f"is being written by race, process {winners[0]} on" in each for each in others), said
