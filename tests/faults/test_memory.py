@@ -3,6 +3,7 @@
 import json
 import random
 import resource
+import subprocess
 import time
 from pathlib import Path
 
@@ -42,6 +43,13 @@ def refuse_memory(folder: Path, reference: Path, moments: random.Random, repeats
             limited.add(worker.pid)
             outcome.injections += 1
             outcome.seconds.append(recorded_again(path, at, study))
+        try:
+            study.wait(timeout=90)
+        except subprocess.TimeoutExpired:  # without any memory a worker was seen to spin for ever
+            for worker in workers(study):
+                if worker.pid in limited:
+                    outcome.notes["stuck workers killed"] += 1
+                    worker.kill()
         assert study.wait(timeout=300) == 0, path.with_suffix(".out").read_text()
         for status in path.glob("trials/*/status.json"):
             again = json.loads(status.read_text())["attempts"] - 1

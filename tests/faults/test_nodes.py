@@ -2,7 +2,6 @@
 
 import random
 import signal
-import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import psutil
 import pytest
 from ray.cluster_utils import Cluster
 
-from tests.faults.lab import Outcome, disturbed, seeded, start, stores, wait_for
+from tests.faults.lab import Outcome, disturbed, newest, seeded, start, stores, wait_for
 
 KINDS = ("raylet", "host")
 
@@ -25,8 +24,7 @@ def kill_nodes(
     for store in stores(folder, lambda: outcome.injections < repeats):
         with cluster() as (made, hosts):
             study = start(store, "--address", made.address, "--retries", "100")
-            wait_for(lambda path=store: (path / "writer.lock").exists(), "the store")
-            time.sleep(moments.uniform(3, 8))
+            wait_for(lambda path=store: newest(path), "a first epoch")  # all hosts were asked
 
             def replace_one(made=made, hosts=hosts):
                 host = hosts.pop(moments.randrange(len(hosts)))
