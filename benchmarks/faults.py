@@ -91,6 +91,8 @@ def struck(
         found = fault(place, reference, lab.seeded(), repeats)
     except Exception:
         said = traceback.format_exc().strip().splitlines()[-1]
+        for folder in (place.parent, sys.executable, ROOT):  # of this machine alone
+            said = said.replace(str(folder), Path(folder).name)
         print(traceback.format_exc(), file=sys.stderr)
         return {name: ["?", "?", "?", "?", "", f"NOT SURVIVED or not run: {said[:200]}"]}
     took = f"{time.monotonic() - started:.0f} s in all"

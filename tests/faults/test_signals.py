@@ -19,6 +19,7 @@ from tests.faults.lab import (
     stores,
     wait_for,
 )
+from tests.studies.conftest import ROOT, study_command
 
 LIMIT_S = 10.0
 
@@ -42,11 +43,12 @@ def stop_starts(folder: Path, reference: Path, moments: random.Random, repeats: 
     words = store.with_suffix(".out")
     for begun in range(1, repeats + 1):
         study = start(store)
+        said = errors_so_far(store)
         wait_for(
             lambda count=begun: words.read_text().count("done before") == count, "Ray to be started"
         )
         time.sleep(moments.uniform(0, 8))
-        took = stopped(study, store, outcome)
+        took = stopped(study, store, outcome, said)
         assert took is not None, "it ended within 8 s"
         outcome.seconds.append(took)
         outcome.injections += 1
@@ -58,16 +60,23 @@ def told_to_stop(
     study: subprocess.Popen[str], store: Path, moments: random.Random, outcome: Outcome
 ) -> int:
     """Tell it at a random moment after its first epoch; when, in ns, or 0 if it ended before."""
+    said = errors_so_far(store)
     next_epoch(store, study)
     time.sleep(moments.uniform(0, 5))
     at = time.time_ns()
-    return at if stopped(study, store, outcome) else 0
+    return 0 if stopped(study, store, outcome, said) is None else at
 
 
-def stopped(study: subprocess.Popen[str], store: Path, outcome: Outcome) -> float | None:
-    """Tell it to stop; the seconds that took, or None if it was through before."""
+def errors_so_far(store: Path) -> int:
+    return len(store.with_suffix(".err").read_text())
+
+
+def stopped(study: subprocess.Popen[str], store: Path, outcome: Outcome, said: int) -> float | None:
+    """Tell it to stop; the seconds that took, or None if it was through before.
+
+    Its errors before ``said`` are those of earlier starts.
+    """
     words = store.with_suffix(".err")
-    said = len(words.read_text())
     if study.poll() is not None:
         return None
     children = psutil.Process(study.pid).children(recursive=True)
@@ -97,3 +106,18 @@ def test_a_study_that_is_told_to_stop_while_ray_starts_goes_on(reference, tmp_pa
     outcome = stop_starts(tmp_path, reference, seeded(), 2)
     outcome.assert_nothing_lost(2)
     assert outcome.longest_stop_s < LIMIT_S
+
+
+def test_a_signal_before_anything_runs_is_no_traceback(tmp_path):
+    study = subprocess.Popen(
+        study_command(tmp_path / "store"),
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_for(lambda: (tmp_path / "store" / "writer.lock").exists(), "the store")
+    study.send_signal(signal.SIGINT)
+    _, errors = study.communicate(timeout=60)
+    assert study.returncode == 130
+    assert "Traceback" not in errors
