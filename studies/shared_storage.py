@@ -17,6 +17,8 @@ _PATIENCE_S = 120.0
 def check_every_host(store: Store) -> None:
     """Have every host of the cluster read a mark that is written here, and write one to be read.
 
+    One that dies meanwhile is passed over: trials go on elsewhere, as whenever a host dies.
+
     Raises:
         StoreError: a host does not see this very store, or cannot write to it; all are named.
     """
@@ -42,7 +44,7 @@ def check_every_host(store: Store) -> None:
         )
 
 
-@ray.remote(max_retries=0)
+@ray.remote
 def _probe(folder: str, node: str) -> str:
     """On a host: why the store cannot be used there; nothing if it can."""
     try:
@@ -72,7 +74,11 @@ def _failure(node: str, answer: ray.ObjectRef, folder: StorePath) -> str:
     except ray.exceptions.GetTimeoutError:
         return f"no answer within {_PATIENCE_S:.0f} s"
     except ray.exceptions.RayError as error:
-        return str(error).splitlines()[0]
+        return str(error).splitlines()[0] if _lives(node) else ""
+
+
+def _lives(node: str) -> bool:
+    return any(each["NodeID"] == node and each["Alive"] for each in ray.nodes())
 
 
 def _name(node: Mapping[str, Any]) -> str:
