@@ -29,7 +29,7 @@ from tests.faults.test_checkpoints import SPOILERS, spoil_checkpoints
 from tests.faults.test_clock import set_clock_back
 from tests.faults.test_disk import fill_disk
 from tests.faults.test_driver import interrupt_driver
-from tests.faults.test_memory import refuse_memory
+from tests.faults.test_memory import kill_for_memory, refuse_memory
 from tests.faults.test_mlflow import kill_mlflow
 from tests.faults.test_nodes import kill_nodes
 from tests.faults.test_signals import stop_starts, stop_studies
@@ -52,6 +52,7 @@ FAULTS: dict[str, Callable[..., Outcome | dict[str, Outcome]]] = {
     "Ctrl-C or SIGTERM": stop_studies,
     "Ctrl-C or SIGTERM while Ray starts": stop_starts,
     "memory refused": refuse_memory,
+    "killed by the kernel for its memory": kill_for_memory,
 }
 _HEADER = ["fault", "injections", "lost", "doubled", "different", "seconds, median [range]", "seen"]
 

@@ -68,7 +68,7 @@ def fill(study: subprocess.Popen[str], path: Path, errors: Path, moments: random
     said = errors.read_text()
     assert code == 2, said
     assert said.count("no space left on the disk of") == 1, said
-    assert "Traceback" not in said
+    assert "Traceback" not in said, said
     return at
 
 
