@@ -3,6 +3,7 @@
 import itertools
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -21,6 +22,9 @@ from tracking import Store, open_store
 
 STUDY = ["--classes", "2,3,5", "--epochs", "8"]
 """24 trials of a second or two, evaluated three times."""
+
+# A shell's background ignores Ctrl-C, and so would all that is started from it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 KEYS = {
     "trials": ("study", "trial_id"),
