@@ -1,6 +1,7 @@
 """The command of a study: from options to a table."""
 
 import argparse
+import atexit
 import logging
 import sys
 import time
@@ -13,7 +14,7 @@ from studies import planning
 from studies.disk import check_space
 from studies.grid_work import GridWork
 from studies.options import checked, parser
-from studies.ray_session import stop_on_sigterm
+from studies.ray_session import hear_no_signal, stop_on_sigterm
 from studies.resources import Placement, Resources
 from studies.results import Results, load_results
 from studies.runner import RunOptions, placement
@@ -71,36 +72,42 @@ def main(study: Study | Search, arguments: Sequence[str] | None = None) -> int:
     options = made.parse_args(arguments)
     stop_on_sigterm()
     try:
-        checked(options)
-        work: Work = (
-            SearchWork(study, options) if isinstance(study, Search) else GridWork(study, options)
-        )
-        planning.settle_gpu_share(work.configs, options)
-        how = RunOptions(
-            resources=Resources(options.cpus_per_trial, options.gpus_per_trial),
-            address=options.address,
-            concurrency=options.concurrency,
-            retries=options.retries,
-            data_root=options.data_root,
-            device=options.device,
-        )
-        where = placement(how, len(work.configs))
-        if options.dry_run:
-            found = planning.forecast_of(work.configs, options, where.at_once)
-            planning.dry_run(work.name, work.configs, found)
-            return 0
-        planning.limit_hours(work.configs, options, where.at_once)
-        try:
-            return _run(work, options, how, where)
-        except OSError as error:
-            check_space(error, options.store)
-            raise
+        status = _command(study, options)
     except (InputError, StoreError, RayLostError) as error:
         print(f"error: {plain(str(error))}", file=sys.stderr)
-        return 2
+        status = 2
     except KeyboardInterrupt:
         print("\ninterrupted; the same command goes on where it stopped", file=sys.stderr)
-        return 130
+        status = 130
+    atexit.register(hear_no_signal)  # all is said; with Ray and torch Python takes a while to end
+    return status
+
+
+def _command(study: Study | Search, options: argparse.Namespace) -> int:
+    checked(options)
+    work: Work = (
+        SearchWork(study, options) if isinstance(study, Search) else GridWork(study, options)
+    )
+    planning.settle_gpu_share(work.configs, options)
+    how = RunOptions(
+        resources=Resources(options.cpus_per_trial, options.gpus_per_trial),
+        address=options.address,
+        concurrency=options.concurrency,
+        retries=options.retries,
+        data_root=options.data_root,
+        device=options.device,
+    )
+    where = placement(how, len(work.configs))
+    if options.dry_run:
+        found = planning.forecast_of(work.configs, options, where.at_once)
+        planning.dry_run(work.name, work.configs, found)
+        return 0
+    planning.limit_hours(work.configs, options, where.at_once)
+    try:
+        return _run(work, options, how, where)
+    except OSError as error:
+        check_space(error, options.store)
+        raise
 
 
 def _run(work: Work, options: argparse.Namespace, how: RunOptions, where: Placement) -> int:

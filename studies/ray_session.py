@@ -18,6 +18,9 @@ from nsa_core import InputError
 # Tune hands these to its workers by a way that Ray logs; workers have their own host's.
 ENV_VARS_TO_PROPAGATE -= {name for name in ENV_VARS_TO_PROPAGATE if name.startswith("AWS_")}
 
+# A study goes on from its store, not from Tune's notes: no traceback where they have no room.
+logging.getLogger("ray.tune.execution.experiment_state").setLevel(logging.CRITICAL)
+
 # Ray is started and left here, where no signal comes: cut short, either takes the process with it.
 # One thread, so that leaving waits for starting; it stays, as Ray's processes die with it.
 _thread = ThreadPoolExecutor(1, thread_name_prefix="ray")
@@ -58,6 +61,12 @@ def stop_on_sigterm() -> None:
     """Have SIGTERM do what Ctrl-C does."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def hear_no_signal() -> None:
+    """For the process's last moments, which a signal would only make look like a failure."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _init(**how: Any) -> None:

@@ -1,5 +1,6 @@
 """A study is told to stop (Ctrl-C, SIGTERM), again and again, and goes on each time."""
 
+import os
 import random
 import signal
 import subprocess
@@ -8,8 +9,10 @@ from functools import partial
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.faults.lab import (
+    STUDY,
     Outcome,
     finish,
     interrupted,
@@ -120,4 +123,24 @@ def test_a_signal_before_anything_runs_is_no_traceback(tmp_path):
     study.send_signal(signal.SIGINT)
     _, errors = study.communicate(timeout=60)
     assert study.returncode == 130
+    assert "Traceback" not in errors, errors
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_a_signal_after_the_last_word_is_no_failure(reference, name):
+    study = subprocess.Popen(
+        study_command(reference, *STUDY),
+        cwd=ROOT,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert study.stdout is not None
+    for line in study.stdout:
+        if line.startswith("MLflow "):
+            break
+    study.send_signal(getattr(signal, name))  # torch and Ray take a while to be left
+    _, errors = study.communicate(timeout=60)
+    assert study.returncode == 0, errors
     assert "Traceback" not in errors, errors
