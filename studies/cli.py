@@ -133,10 +133,10 @@ def _run(work: Work, options: argparse.Namespace, how: RunOptions, where: Placem
         text = _write_tables(work, store, load_results(store, trials))
         page, _ = write_report(store, work.name, store.root / "report")
         mirrored = mirror.close(timeout_s=120)
+    states = Counter(store.trial(key).state()["status"] for key in trials)
     print(f"\n{text}")
     print(f"report   {page}")
     _where_to_look(store, work.name, summary, tracking_uri, mirrored)
-    states = Counter(store.trial(key).state()["status"] for key in trials)
     if left:
         print(f"{left} trials in {time.monotonic() - started:.0f} s")
     well = states["finished"] + states["collapsed"] + states["stopped"]
