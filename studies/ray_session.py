@@ -7,7 +7,7 @@ import secrets
 import signal
 import socket
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import ray
@@ -54,6 +54,7 @@ def join(address: str) -> None:
 
 def leave() -> None:
     """Leave Ray, and end it if it was started here."""
+    signal.alarm(0)  # Ray's handler of SIGTERM sets one, to abort the process after 3 s
     _thread.submit(_leave).result()
 
 
@@ -70,8 +71,11 @@ def hear_no_signal() -> None:
 
 
 def _init(**how: Any) -> None:
-    _thread.submit(ray.init, logging_level=logging.ERROR, log_to_driver=False, **how).result()
-    stop_on_sigterm()  # again: Ray's own handler, now before it, prints the stack
+    begun = _thread.submit(ray.init, logging_level=logging.ERROR, log_to_driver=False, **how)
+    while not begun.done():
+        wait([begun], timeout=0.1)
+        stop_on_sigterm()  # again: Ray puts its own handler before it, which prints the stack
+    begun.result()
 
 
 def _leave() -> None:

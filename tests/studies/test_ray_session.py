@@ -26,11 +26,44 @@ assert held, "the thread was through before Ray was left"
 print("left")
 """
 
+SIGTERM_MEETS_RAYS_OWN_HANDLER = """
+import os, signal, tempfile, time
+import ray
+from studies import ray_session
+
+start = ray.init
+
+def init_and_signal(**how):
+    start(**how)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+ray.init = init_and_signal
+ray_session.stop_on_sigterm()
+try:
+    ray_session.start(tempfile.mkdtemp() + "/ray")
+except KeyboardInterrupt:
+    print("stopped")
+finally:
+    ray_session.leave()
+time.sleep(4)
+print("left")
+"""
+
 
 def test_objects_that_another_thread_frees_do_not_end_the_process():
-    done = subprocess.run(
-        [sys.executable, "-c", LEAVE_WHILE_A_THREAD_FREES_OBJECTS],
-        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+    done = run(LEAVE_WHILE_A_THREAD_FREES_OBJECTS)
     assert done.stdout == "left\n", done.stderr
     assert done.returncode == 0, done.stderr
+
+
+def test_a_sigterm_that_meets_rays_own_handler_does_not_abort_the_process_seconds_later():
+    done = run(SIGTERM_MEETS_RAYS_OWN_HANDLER)
+    assert done.stdout == "stopped\nleft\n", done.stderr
+    assert done.returncode == 0, done.stderr
+
+
+def run(program: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
