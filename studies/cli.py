@@ -11,7 +11,7 @@ from typing import Protocol
 
 from nsa_core import InputError, TrialConfig
 from studies import planning
-from studies.disk import check_space
+from studies.disk import checked_space
 from studies.grid_work import GridWork
 from studies.options import checked, parser
 from studies.ray_session import hear_no_signal, stop_on_sigterm
@@ -103,11 +103,8 @@ def _command(study: Study | Search, options: argparse.Namespace) -> int:
         planning.dry_run(work.name, work.configs, found)
         return 0
     planning.limit_hours(work.configs, options, where.at_once)
-    try:
+    with checked_space(options.store):
         return _run(work, options, how, where)
-    except OSError as error:
-        check_space(error, options.store)
-        raise
 
 
 def _run(work: Work, options: argparse.Namespace, how: RunOptions, where: Placement) -> int:

@@ -2,6 +2,7 @@
 
 import errno
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from tracking import StoreError
 from tracking.storage import StorePath
@@ -20,6 +21,18 @@ def check_space(error: BaseException, place: StorePath | str) -> None:
             f"no space left on the disk of {place}; free some, then the same command goes on "
             "where it stopped"
         ) from error
+
+
+@contextmanager
+def checked_space(place: StorePath | str) -> Iterator[None]:
+    """Have errors behind which is a full disk raised as a DiskFullError."""
+    try:
+        yield
+    except DiskFullError:
+        raise
+    except Exception as error:
+        check_space(error, place)
+        raise
 
 
 def _says_full(error: BaseException) -> bool:

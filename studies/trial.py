@@ -19,7 +19,7 @@ from nsa_core import (
     train,
 )
 from nsa_core.training import UnusableCheckpointError
-from studies.disk import check_space
+from studies.disk import check_space, checked_space
 from studies.energy import EnergyMeter
 from studies.evaluation_rows import dynamics_row, extremes, score_rows, test_scores
 from studies.machine import machine_facts, usage
@@ -40,7 +40,7 @@ def run_trial(
     Raises:
         DiskFullError: the store's disk is full; the record is left as it is, to be gone on with.
     """
-    with record.claim():
+    with checked_space(record.folder), record.claim():
         if (status := record.state()["status"]) in ENDED and status != "failed":
             return
         record.begin(machine_facts(device))

@@ -5,11 +5,14 @@ import random
 import shutil
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+import torch
 
+from studies.disk import DiskFullError
+from studies.trial import run_trial
 from tests.faults.lab import (
     Outcome,
     interrupted,
@@ -18,6 +21,7 @@ from tests.faults.lab import (
     start,
     stores,
 )
+from tracking import create_store
 
 no_mounts = pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system: needs root")
 
@@ -76,3 +80,18 @@ def fill(study: subprocess.Popen[str], path: Path, errors: Path, moments: random
 @no_mounts
 def test_a_full_disk_ends_the_study_which_goes_on_once_there_is_space(reference, tmp_path):
     fill_disk(tmp_path, reference, seeded(), 1).assert_nothing_lost(1)
+
+
+@pytest.mark.root
+@no_mounts
+def test_a_trial_that_finds_no_room_for_its_lock_says_so(tmp_path):
+    with small_disk(tmp_path / "disk", 1) as disk:
+        record = create_store(disk / "store").trial("0123456789abcdef")
+        record.create({}, {})
+        with (disk / "filler").open("wb", buffering=0) as filler, suppress(OSError):
+            while filler.write(b"\0" * 4096):
+                pass
+        with pytest.raises(DiskFullError, match="no space left on the disk of"):
+            next(run_trial(record, None, torch.device("cpu")))
+        (disk / "filler").unlink()
+        assert record.state()["status"] == "pending"
