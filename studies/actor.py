@@ -34,6 +34,8 @@ class TrialActor(SlotTrainable):
     """
 
     def setup(self, config: dict[str, Any]) -> None:
+        # Ray's handler wants memory: where there is none it aborts again, in itself, without end.
+        signal.signal(signal.SIGABRT, signal.SIG_DFL)
         threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
         self._evaluations = self._start(config)
 

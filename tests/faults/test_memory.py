@@ -5,7 +5,6 @@ fresh one, then given up and named.
 import json
 import random
 import resource
-import subprocess
 import time
 from collections.abc import Callable
 from functools import partial
@@ -87,13 +86,6 @@ def strike_workers(
             at = time.time_ns()
             outcome.injections += 1
             outcome.seconds.append(recorded_again(path, at, study))
-        try:
-            study.wait(timeout=90)
-        except subprocess.TimeoutExpired:  # without any memory a worker was seen to spin for ever
-            for worker in workers(study):
-                if worker.pid in struck:
-                    outcome.notes["stuck workers killed"] += 1
-                    worker.kill()
         assert study.wait(timeout=300) == 0, path.with_suffix(".out").read_text()
         for trial in path.glob("trials/*"):
             outcome.notes["trials tried again"] += state_of(trial)["attempts"] > 1
