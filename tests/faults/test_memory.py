@@ -5,6 +5,7 @@ fresh one, then given up and named.
 import json
 import random
 import resource
+import signal
 import time
 from collections.abc import Callable
 from functools import partial
@@ -110,6 +111,15 @@ def test_a_worker_that_is_refused_memory_changes_nothing(reference, tmp_path):
     outcome = refuse_memory(tmp_path, reference, seeded(), 2)
     outcome.assert_nothing_lost(2)
     assert outcome.notes["trials tried again"]
+
+
+def test_a_worker_without_memory_that_aborts_is_gone_at_once(tmp_path):
+    study = start(tmp_path / "store", "--classes", "3")
+    worker = wait_for(lambda: [each for each in workers(study) if trials_of(each)], "a trial")[0]
+    forbid_to_grow(worker)
+    worker.send_signal(signal.SIGABRT)  # as C++ does that is refused memory
+    worker.wait(timeout=30)
+    assert study.wait(timeout=300) == 0
 
 
 @pytest.mark.root
