@@ -8,6 +8,7 @@ import resource
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -44,12 +45,11 @@ def forbid_to_grow(worker: psutil.Process) -> bool:
 
 
 def kill_by_kernel(worker: psutil.Process, group: Path) -> bool:
+    before = kills_for_memory()
     put(worker, group)
-    try:
+    with suppress(psutil.TimeoutExpired):  # so far what it has is enough
         worker.wait(timeout=10)
-    except psutil.TimeoutExpired:  # so far what it has is enough
-        return False
-    return True
+    return kills_for_memory() > before
 
 
 def strike_workers(
