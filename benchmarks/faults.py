@@ -124,7 +124,8 @@ def page(rows: dict[str, list[str]], repeats: int) -> Iterator[str]:
         "rows in the end; doubled: rows that are there twice; different: rows that differ in any "
         "bit from the undisturbed study, times aside. Seconds: from a fault to the next recorded "
         "epoch; for a second driver, and for a signal while Ray starts, to the end of the "
-        "process. Rows may be of several runs (`--only`); the hardware is that of the last.\n"
+        "process. Rows may be of several runs (`--only`), some on a machine that was busy with "
+        "others; the hardware is that of the last.\n"
     )
     yield markdown_table(_HEADER, [[name, *cells] for name, cells in rows.items()])
     yield ""

@@ -1,6 +1,5 @@
 """A study is told to stop (Ctrl-C, SIGTERM), again and again, and goes on each time."""
 
-import os
 import random
 import signal
 import subprocess
@@ -12,7 +11,6 @@ import psutil
 import pytest
 
 from tests.faults.lab import (
-    STUDY,
     Outcome,
     finish,
     interrupted,
@@ -22,7 +20,6 @@ from tests.faults.lab import (
     stores,
     wait_for,
 )
-from tests.studies.conftest import ROOT, study_command
 
 LIMIT_S = 10.0
 
@@ -112,35 +109,22 @@ def test_a_study_that_is_told_to_stop_while_ray_starts_goes_on(reference, tmp_pa
 
 
 def test_a_signal_before_anything_runs_is_no_traceback(tmp_path):
-    study = subprocess.Popen(
-        study_command(tmp_path / "store"),
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    wait_for(lambda: (tmp_path / "store" / "writer.lock").exists(), "the store")
+    store = tmp_path / "store"
+    study = start(store)
+    wait_for(lambda: (store / "writer.lock").exists(), "the store")
     study.send_signal(signal.SIGINT)
-    _, errors = study.communicate(timeout=60)
-    assert study.returncode == 130
+    assert study.wait(timeout=60) == 130
+    errors = store.with_suffix(".err").read_text()
     assert "Traceback" not in errors, errors
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_a_signal_after_the_last_word_is_no_crash(reference, name):
-    study = subprocess.Popen(
-        study_command(reference, *STUDY),
-        cwd=ROOT,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert study.stdout is not None
-    for line in study.stdout:
-        if line.startswith("MLflow "):
-            break
+def test_a_signal_after_the_last_word_is_no_crash(reference, tmp_path, name):
+    words = tmp_path / "study"
+    study = start(reference, words=words)
+    wait_for(lambda: "\nMLflow " in words.with_suffix(".out").read_text(), "its last words")
     study.send_signal(getattr(signal, name))  # torch and Ray take a while to be left
-    _, errors = study.communicate(timeout=60)
-    assert study.returncode in (0, 130), errors  # it may not have left its own code yet
+    status = study.wait(timeout=60)
+    errors = words.with_suffix(".err").read_text()
+    assert status in (0, 130), errors  # it may not have left its own code yet
     assert "Traceback" not in errors, errors
