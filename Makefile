@@ -1,4 +1,4 @@
-# make study   the batch-size study on real handwritten digits, a few minutes on two cores
+# make study   what polluted training data cost, on real handwritten digits; two minutes, two cores
 # make test    the whole test suite
 # make ui      MLflow on loopback, on the store of the last study: STORE=results/NAME for another
 # make report  the report of that store as a page
@@ -15,27 +15,28 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' \
 	2>/dev/null && echo $$p && break; done)
 
-STORE  ?= $(shell ls -td results/*/store.json 2>/dev/null | head -1 | xargs -r dirname)
+STORE  ?= $(shell ls -td results/*/store.json 2>/dev/null | head -1 | sed 's,/store.json$$,,')
 PORT   ?= 5000
+QUOTED  = '$(subst ','\'',$(STORE))'
 
 .PHONY: study test ui report lint audit setup lock clean
 
 study: setup
-	$(BIN)/python studies/batchsize_ablation.py --preset quick
+	$(BIN)/python studies/pollution_robustness.py --preset quick
 
 test: setup
 	$(BIN)/python -m pytest
 
 ui: setup
-	@test -f "$(STORE)/store.json" || { echo "no store at '$(STORE)'; run make study, or give STORE=..."; exit 1; }
-	@echo "MLflow of $(STORE): on 127.0.0.1:$(PORT) (Ctrl-C ends it)"
+	@test -f $(QUOTED)/store.json || { echo "no store at" $(QUOTED)"; run make study, or give STORE=..."; exit 1; }
+	@echo "MLflow of" $(QUOTED)": on 127.0.0.1:$(PORT) (Ctrl-C ends it)"
 	MLFLOW_DISABLE_TELEMETRY=true MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/mlflow server \
 		--host 127.0.0.1 --port $(PORT) --workers 1 --allowed-hosts "127.0.0.1:*,localhost:*" \
-		--backend-store-uri "sqlite:///$(abspath $(STORE))/mlflow.db"
+		--backend-store-uri "$$($(BIN)/python -m tracking.mlflow.place $(QUOTED))"
 
 report: setup
-	@test -f "$(STORE)/store.json" || { echo "no store at '$(STORE)'; run make study, or give STORE=..."; exit 1; }
-	$(BIN)/python -m tracking.report "$(STORE)"
+	@test -f $(QUOTED)/store.json || { echo "no store at" $(QUOTED)"; run make study, or give STORE=..."; exit 1; }
+	$(BIN)/python -m tracking.report $(QUOTED)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -19,10 +19,10 @@ from hardware import describe
 
 from nsa_core import TrialConfig
 from studies.batchsize_ablation import STUDY
-from studies.markdown import markdown_table
-from studies.measure import measure
-from studies.study import build_grid
+from studies.plan.grid import build_grid
+from studies.plan.measure import measure
 from tracking import open_store
+from tracking.text import markdown_table
 
 ROOT = Path(__file__).parents[1]
 EPOCHS = 10

@@ -22,9 +22,10 @@ from pathlib import Path
 import torch
 
 from benchmarks.hardware import describe
-from studies.markdown import markdown_table
 from tests.faults import lab
 from tests.faults.lab import Outcome
+from tests.faults.searches import strike_searches
+from tests.faults.stops import stop_and_continue
 from tests.faults.test_checkpoints import SPOILERS, spoil_checkpoints
 from tests.faults.test_clock import set_clock_back
 from tests.faults.test_disk import fill_disk
@@ -33,8 +34,10 @@ from tests.faults.test_memory import kill_for_memory, refuse_memory
 from tests.faults.test_mlflow import kill_mlflow
 from tests.faults.test_nodes import kill_nodes
 from tests.faults.test_signals import stop_starts, stop_studies
+from tests.faults.test_store_lost import WAYS, lose_store
 from tests.faults.test_two_drivers import two_drivers
 from tests.faults.test_workers import kill_workers
+from tracking.text import markdown_table
 
 ROOT = Path(__file__).parents[1]
 
@@ -42,10 +45,14 @@ FAULTS: dict[str, Callable[..., Outcome | dict[str, Outcome]]] = {
     "worker killed": kill_workers,  # in several phases, an outcome each
     "driver killed": partial(interrupt_driver, how="driver"),
     "raylet killed": partial(interrupt_driver, how="raylet"),
-    "raylet of another host killed": partial(kill_nodes, kind="raylet"),
-    "another host killed": partial(kill_nodes, kind="host"),
+    "gcs_server killed": partial(interrupt_driver, how="gcs_server"),
+    "raylet of another host killed": partial(kill_nodes, kinds=("raylet",)),
+    "another host killed": partial(kill_nodes, kinds=("host",)),
     "MLflow server killed": kill_mlflow,
     "disk full": fill_disk,
+    **{f"store {how}": partial(lose_store, how=how) for how in WAYS},
+    "search killed, journal damaged": strike_searches,
+    "stopped and continued": stop_and_continue,
     **{f"checkpoint {how}": partial(spoil_checkpoints, how=how) for how in SPOILERS},
     "clock set back": set_clock_back,
     "two drivers on one store": two_drivers,
@@ -66,6 +73,7 @@ def main() -> None:
     parser.add_argument("--only", default="", help="faults whose name has this in it")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "results" / "faults.md")
     options = parser.parse_args()
+    lab.use_benchmark_studies()
     known = options.out.with_suffix(".json")  # what --only adds to
     rows = json.loads(known.read_text()) if options.only and known.exists() else {}
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:

@@ -7,9 +7,7 @@ the batch size, of the pollution, of the epoch, layer and scorer, and noise.
 """
 
 import argparse
-import hashlib
 import itertools
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from tracking import Store, TrialRecord, create_store
+from tracking.trial import trial_id
 
 CLASSES = (
     "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
@@ -59,7 +58,7 @@ def generate(
     odd = {first + place * apart: status for place, status in enumerate(ODD_ENDS)}
     ids = []
     for index, config in enumerate(itertools.islice(_configs(epochs, layers), trials)):
-        record = store.trial(_trial_id(config))
+        record = store.trial(trial_id(config, "made up"))
         record.folder.mkdir(parents=True)
         name = CLASSES[config["normal_class"]]
         record.create(config, {"class_name": name, "data_fingerprint": "made up"})
@@ -90,10 +89,6 @@ def _configs(epochs: int, layers: int) -> Iterator[dict[str, Any]]:
                 "width": 16, "stem": "3x3", "precision": "fp32", "channels_last": True,
                 "augment": {"flip": 0.5}, "method_options": {"projector_dim": 512},
             }  # fmt: skip
-
-
-def _trial_id(config: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _live(record: TrialRecord, config: dict[str, Any], status: str, names: tuple[str, ...]) -> None:

@@ -20,9 +20,17 @@ from torch.utils.flop_counter import FlopCounterMode
 from nsa_core import TrialConfig
 from nsa_core.augment import augment
 from nsa_core.training import build_method
+from nsa_core.training.optimiser import build_optimiser
 from nsa_core.training.precision import autocast
+from nsa_core.training.schedule import plan
+from nsa_core.training.step import TrainingStep
 
 Step = Callable[[], object]
+STEPS = 8  # of an epoch
+
+
+class NotCompiledError(RuntimeError):
+    """A step could not be compiled, and would run as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,26 +165,54 @@ def random_images(count: int, size: int) -> Tensor:
     return (fine * 255).clamp_(0, 255).to(torch.uint8)
 
 
+def made_step(
+    config: TrialConfig, size: int, device: torch.device, kind: type[TrainingStep] = TrainingStep
+) -> TrainingStep:
+    """A whole step as ``nsa_core.train`` does it, captured on CUDA; an epoch is ``STEPS`` of them.
+
+    Raises:
+        NotCompiledError: it cannot be compiled as configured.
+    """
+    method = build_method(config).to(device)
+    images = random_images(STEPS * config.batch_size, size).to(device)
+    optimiser = build_optimiser(method, config)
+    step = kind(method, optimiser, config, plan(config, len(images)), images)
+    if config.compile and (failure := step.compile().failure):
+        raise NotCompiledError(failure)
+    return step
+
+
 def training_step(config: TrialConfig, size: int, device: torch.device) -> Step:
-    """A whole step as ``nsa_core.train`` does it: augment, forward, backward, fused Adam."""
+    """The same, to be called step by step, epoch after epoch."""
+    step, left = made_step(config, size, device), 0
+
+    def run() -> None:
+        nonlocal left
+        left = left or step.begin(1)
+        step()
+        left -= 1
+
+    return run
+
+
+def step_without_views(config: TrialConfig, size: int, device: torch.device) -> Step:
+    """The same, never captured, with two views of a batch that were made beforehand."""
     method = build_method(config).to(device).train()
-    optimiser = torch.optim.Adam(method.parameters(), config.learning_rate, fused=True)
+    optimiser = build_optimiser(method, config)
     images = random_images(config.batch_size, size).to(device)
     stream = torch.Generator(device).manual_seed(0)
+    views = augment(images, config.augment, stream, 2)
+    pace = torch.tensor(method.pace(0.5), device=device)
 
-    def views(batch: Tensor) -> Tensor:
-        with torch.autocast(device.type, enabled=False):
-            return augment(batch, config.augment, stream)
-
-    def step() -> None:
+    def run() -> None:
         with autocast(device, config.precision):
-            loss = method.loss(images, views)
+            loss = method.loss(images, lambda *_: views)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
-        method.after_step(1.0)
+        method.after_step(pace)
 
-    return step
+    return run
 
 
 def encoder_flops(config: TrialConfig, size: int) -> float:

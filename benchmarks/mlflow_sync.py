@@ -117,7 +117,8 @@ def measure(store: Store, scratch: Path, rounds: int) -> str:
     counts = compared(store, database)
     values = sum(len(each) for each in in_mlflow(database).values())
     sample = min(values, 100 * _BATCH)
-    alone = Spread.of([bare(scratch / f"bare{i}.db", sample) for i in range(3)])
+    alone = Spread.of([bare(scratch / f"bare{i}.db", sample) for i in range(rounds)])
+    rate = Spread(sample / alone.median, sample / alone.high, sample / alone.low, alone.n)
     wall, busy = (Spread.of(column) for column in zip(*times, strict=True))
     with sqlite3.connect(database) as connection:
         (runs,) = connection.execute("select count(*) from runs").fetchone()
@@ -125,7 +126,11 @@ def measure(store: Store, scratch: Path, rounds: int) -> str:
         ["the command, s", number_with_range(wall), str(rounds)],
         ["processor time of it, s", number_with_range(busy), str(rounds)],
         ["values a second of processor time", number(values / busy.median), str(rounds)],
-        ["MLflow alone, values a second of it", number_with_range(_rate(sample, alone)), "3"],
+        [
+            "MLflow alone, values a second of it",
+            number_with_range(rate),
+            str(rounds),
+        ],
         ["the command once more, nothing new, s", number(again), "1"],
     ]
     verdict = "yes" if wall.median < LIMIT_S else "NO"
@@ -138,10 +143,6 @@ def measure(store: Store, scratch: Path, rounds: int) -> str:
             "AUPRC and FPR95 are those of the embedding, see docs/mlflow.md.",
         ]
     )
-
-
-def _rate(values: int, seconds: Spread) -> Spread:
-    return Spread(values / seconds.median, values / seconds.high, values / seconds.low, seconds.n)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

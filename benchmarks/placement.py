@@ -3,7 +3,7 @@
     python benchmarks/placement.py > benchmarks/results/placement.md
 
 Every host is a Ray node of its own (a raylet) on this machine; the first one has no GPU, as the
-head of a cluster has none. Trials run through ``studies.runner``, placed as those of a study. As
+head of a cluster has none. Trials run through ``studies.cluster.run``, placed as a study's. As
 many as fit wait for one another, so that all are seen at once; the others last ``--seconds``. With
 ``--equal`` all ask Ray for the same share, as they would without ``gpu_waves``.
 """
@@ -33,20 +33,27 @@ import torch
 from hardware import describe
 from ray.cluster_utils import Cluster
 
-from studies import runner
-from studies.ledger_queue import Queue
-from studies.markdown import markdown_table
-from studies.progress import Progress
-from studies.resources import Resources
-from studies.slots import SlotTrainable
+from studies.cluster import run as cluster_room
+from studies.cluster.actor import TrialActor
+from studies.cluster.placement import Resources
+from studies.cluster.progress import Progress
+from studies.cluster.queue import Listed
 from tracking import create_store
+from tracking.text import markdown_table
 
 
-class Recorded(SlotTrainable):
+class Recorded(TrialActor):
     """Notes where and when it ran; the first ``at_once`` trials wait for one another."""
 
+    def setup(self, config: dict[str, Any]) -> None:
+        pass
+
+    def cleanup(self) -> None:
+        pass
+
     def step(self) -> dict[str, Any]:
-        seen = Path(self.config["seen"])
+        seen = Path(self.config["store"]).parent / "seen"
+        told = json.loads((seen / "told").read_text())
         name = self.config["trial_id"]
         if int(name, 16) == 0 and not (seen / "died").exists():
             (seen / "died").touch()
@@ -60,15 +67,16 @@ class Recorded(SlotTrainable):
             "start": time.time(),
         }
         (seen / f"{name}.start").touch()
-        if int(name, 16) < self.config["at_once"]:
-            while len([*seen.glob("*.start")]) < self.config["at_once"]:
+        if int(name, 16) < told["at_once"]:
+            while len([*seen.glob("*.start")]) < told["at_once"]:
                 time.sleep(0.1)
         else:
-            time.sleep(self.config["seconds"])
+            time.sleep(told["seconds"])
         part = seen / f".{name}"
         part.write_text(json.dumps({**note, "end": time.time()}))
         part.replace(seen / f"{name}.json")
-        return {"done": True, "progress": 1.0}
+        told = {"progress": 1.0, "epoch": 1, "speed": 0.0, "compiling": False}
+        return {"done": True, **told}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         return True
@@ -121,22 +129,23 @@ def _cluster(gpus: Sequence[int], cpus: int) -> Cluster:
 
 
 def _run(address: str, trials: int, options: argparse.Namespace) -> dict[str, Any]:
-    how = runner.RunOptions(Resources(1, options.share), address=address)
-    where = runner.placement(how, trials)
+    how = cluster_room.RunOptions(Resources(1, options.share), address=address)
+    where = cluster_room.placement(how, trials)
     if options.equal:
         where = replace(where, asks=(where.resources.gpus,) * where.at_once)
-    runner.TrialActor = Recorded  # type: ignore[misc, assignment]
+    cluster_room.TrialActor = Recorded  # type: ignore[misc]
     logging.getLogger("ray").setLevel(logging.CRITICAL)  # of the one worker that dies
     with tempfile.TemporaryDirectory() as folder:
         store, seen = create_store(f"{folder}/store"), Path(folder) / "seen"
         seen.mkdir()
-        worker = runner.worker_config(store, how, where)
-        worker |= {"seen": str(seen), "at_once": where.at_once, "seconds": options.seconds}
+        told = {"at_once": where.at_once, "seconds": options.seconds}
+        (seen / "told").write_text(json.dumps(told))
         ids = [f"{number:016x}" for number in range(trials)]
         for key in ids:  # what the driver asks the ledger at a trial's end
             store.trial(key).end("finished")
         started = time.time()
-        runner.run(store, Queue(ids, worker), how, where, Progress(trials, trials, lambda key: 1.0))
+        progress = Progress(trials, trials, lambda key: 1.0)
+        cluster_room.run(store, Listed(ids), how, where, progress)
         ended = time.time()
         notes = [json.loads(path.read_text()) for path in sorted(seen.glob("*.json"))]
     return {

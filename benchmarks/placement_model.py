@@ -2,11 +2,12 @@
 
     python benchmarks/placement_model.py > benchmarks/results/placement_model.md
 
-Slots are those of ``studies.resources.place``. A slot takes the next trial when its last one has
-ended, as soon as the driver has come to it: it hands out one trial every ``--driver`` seconds at
-most (``scale.py`` measures that). Trials share a GPU evenly: n at once train ``n ** gain`` times as
-fast together as one alone. Lengths vary by a lognormal factor. ``equal`` puts trials where Ray
-packs equal shares. Not modelled: start-up of workers, other users, a host that fails.
+Slots are those of ``studies.cluster.placement.place``. A slot takes the next trial when its last
+one has ended, as soon as the driver has come to it: it hands out one trial every ``--driver``
+seconds at most (``scale.py`` measures that). Trials share a GPU evenly: n at once train ``n **
+gain`` times as fast together as one alone. Lengths vary by a lognormal factor. ``equal`` puts
+trials where Ray packs equal shares. Not modelled: start-up of workers, other users, a host that
+fails.
 """
 
 import argparse
@@ -18,8 +19,8 @@ from dataclasses import dataclass
 import torch
 from hardware import Spread, describe
 
-from studies.markdown import markdown_table
-from studies.resources import Host, Resources, place
+from studies.cluster.placement import Host, Resources, place
+from tracking.text import markdown_table
 
 _SIGMA = 0.3  # of the logarithm of a trial's length
 _CORES = 1000  # of a host: not what is short here
@@ -55,7 +56,7 @@ class Simulation:
         gpus = case.hosts * case.gpus
         per_gpu = -(-slots // gpus)
         self._gpu_of = [slot // per_gpu if case.equal else slot % gpus for slot in range(slots)]
-        self._free = list(range(slots))  # a heap, as in studies.slots
+        self._free = list(range(slots))  # a heap, as in studies.cluster.slots
         self._gpus = [_Gpu(gain) for _ in range(gpus)]
         self._driver_s, self._events = driver_s, [(0.0, 0, _DRIVER, 0)]
         self._number = itertools.count(1)

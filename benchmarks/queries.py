@@ -22,7 +22,6 @@ from generated_store import generate
 from hardware import Spread, describe, markdown_table, number, number_with_range
 
 from tracking import open_store
-from tracking.compaction import compact
 from tracking.schema import TABLES
 
 CPU = torch.device("cpu")
@@ -94,7 +93,7 @@ def measure(path: Path, rounds: int) -> str:
 
     before = rounds_of(ask, queries, rounds)
     started = time.perf_counter()
-    pointer = compact(open_store(path))
+    pointer = open_store(path).compact()
     compacting = time.perf_counter() - started
     after = rounds_of(ask, queries, rounds)
     bare = rounds_of(bare_duckdb(pointer), queries, rounds)

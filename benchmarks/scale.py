@@ -11,6 +11,7 @@ own processor time and memory are read every time another tenth of the trials ha
 import argparse
 import json
 import logging
+import os
 import random
 import subprocess
 import sys
@@ -24,31 +25,39 @@ import ray
 import torch
 from hardware import Spread, describe
 
-from studies import runner
 from studies.batchsize_ablation import STUDY
-from studies.ledger_queue import Queue
-from studies.markdown import markdown_table
-from studies.progress import Progress
-from studies.resources import Placement, Resources
-from studies.slots import SlotTrainable
-from studies.study import build_grid
+from studies.cluster import run as cluster
+from studies.cluster.actor import TrialActor
+from studies.cluster.placement import Placement, Resources
+from studies.cluster.progress import Progress
+from studies.cluster.queue import Listed
+from studies.plan.grid import build_grid
+from studies.trial.register import register
 from tracking import create_store, open_store
+from tracking.text import markdown_table
 
 _CELLS = 8  # of the study's quick preset, for one class and seed
 
 
-class Untrained(SlotTrainable):
+class Untrained(TrialActor):
     """Records a trial of one evaluation, without training it."""
 
+    def setup(self, config: dict[str, Any]) -> None:
+        pass
+
+    def cleanup(self) -> None:
+        pass
+
     def step(self) -> dict[str, Any]:
-        time.sleep(self.config["seconds"])
+        time.sleep(float(os.environ["SCALE_SECONDS"]))
         record = open_store(self.config["store"]).trial(self.config["trial_id"])
         with record.claim():
             record.begin({"host": "none"})
             scores = [{"layer": "embedding", "scorer": "c-cos", "auroc": 0.5}]
             record.add({"epoch": 1}, scores)
             record.end("finished")
-        return {"done": True, "progress": 1.0, "epoch": 1}
+        told = {"progress": 1.0, "epoch": 1, "speed": 0.0, "compiling": False}
+        return {"done": True, **told}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         return True
@@ -122,22 +131,24 @@ def _drive(options: argparse.Namespace) -> dict[str, Any]:
     grid = build_grid(STUDY, "quick", classes=["0"], seeds=-(-trials // _CELLS))
     store = create_store(path)
     started = time.monotonic()
-    ids = runner.to_run(store, runner.register(store, grid), retry_failed=False)[:trials]
+    ids = [register(store, config, grid.data) for config in grid.configs][:trials]
+    store.plan(STUDY.name, ids, STUDY.layout.about())
     planned = time.monotonic()
+    os.environ["SCALE_SECONDS"] = str(options.seconds)  # the workers see it
     ray.init(
+        address="local",
         num_cpus=at_once,
         include_dashboard=False,
         log_to_driver=False,
         logging_level=logging.ERROR,
     )
-    runner.TrialActor = Untrained  # type: ignore[misc, assignment]
-    how = runner.RunOptions(Resources())
+    cluster.TrialActor = Untrained  # type: ignore[misc]
+    how = cluster.RunOptions(Resources())
     where = Placement(how.resources, (0.0,) * at_once)
     progress = _Measured(trials)
-    worker = {**runner.worker_config(store, how, where), "seconds": options.seconds}
-    runner.run(store, Queue(ids, worker), how, where, progress)
+    cluster.run(store, Listed(ids), how, where, progress)
     ended = time.monotonic()
-    store.write_summary()
+    store.compact()
     compacted = time.monotonic()
     finished = open_store(path).trials()["status"].to_pylist().count("finished")
     asked = time.monotonic()
@@ -177,7 +188,10 @@ def _rows(runs: list[dict[str, Any]]) -> list[list[str]]:
 
 def _waits() -> list[list[str]]:
     """Milliseconds to find the one result that is there among those of as many trials."""
-    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    ray.init(
+        address="local", num_cpus=1, include_dashboard=False, log_to_driver=False,
+        logging_level=logging.ERROR,
+    )  # fmt: skip
     never = ray.remote(resources={"absent": 1})(lambda: None)
     rows = []
     for count in (16, 128, 512, 2048):

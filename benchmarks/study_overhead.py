@@ -24,10 +24,10 @@ from mlflow import MlflowClient
 
 from nsa_core import TrialConfig, load_images, one_class_split, train
 from studies.full_ablation import STUDY
-from studies.markdown import markdown_table
-from studies.study import build_grid
+from studies.plan.grid import build_grid
 from tracking import open_store
-from tracking.store import default_tracking_uri
+from tracking.mlflow.place import tracking_uri
+from tracking.text import markdown_table
 
 ROOT = Path(__file__).parents[1]
 TOY = ["--preset", "quick", "--steps", "1", "--set", "evaluations=1", "--set", "width=8"]
@@ -85,7 +85,7 @@ def _rows(path: Path, wall: float, memory: list[tuple[int, float]]) -> list[list
     finished = trials["status"].to_pylist().count("finished")
     own = sum(trials["seconds"].to_pylist())
     at_once = psutil.cpu_count()
-    client = MlflowClient(default_tracking_uri(store))
+    client = MlflowClient(tracking_uri(store))
     experiment = client.get_experiment_by_name("full_ablation")
     runs, token = 0, None
     while True:

@@ -1,4 +1,4 @@
-"""The two ways in which the core says no: bad input, and a training that diverged."""
+"""Errors of the core: bad input, and a training run that diverged."""
 
 import difflib
 import math
@@ -6,25 +6,25 @@ from collections.abc import Iterable
 
 
 class InputError(ValueError):
-    """Something a user gave is wrong; the message names it, its value and what would be right."""
+    """Invalid user input; the message names it, its value and what would be valid."""
 
 
 class DivergedError(RuntimeError):
-    """The loss stopped being finite.
+    """The loss, or a weight, stopped being finite.
 
     Attributes:
         epoch: the epoch in which it was noticed, counted from 1.
         step: optimiser steps done when it was noticed.
     """
 
-    def __init__(self, epoch: int, step: int, loss: float) -> None:
-        super().__init__(f"loss became {loss} by epoch {epoch} (step {step})")
+    def __init__(self, epoch: int, step: int, value: float, what: str = "loss") -> None:
+        super().__init__(f"{what} became {value} by epoch {epoch} (step {step})")
         self.epoch = epoch
         self.step = step
 
 
 def unknown(what: str, value: object, known: Iterable[str]) -> InputError:
-    """The error for a name that is not in a closed list, with the nearest known one."""
+    """Build the error for a name outside a closed list; suggests the nearest known name."""
     names = sorted(known)
     near = difflib.get_close_matches(str(value), names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -32,14 +32,14 @@ def unknown(what: str, value: object, known: Iterable[str]) -> InputError:
 
 
 def real(name: str, value: object) -> float:
-    """The value as a float, or an InputError that names it."""
+    """Convert to float, or raise an InputError that names the value."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise InputError(f"{name} is {value!r}; need a finite number")
     return float(value)
 
 
 def whole(name: str, value: object, least: int) -> int:
-    """The value if it is a whole number of at least ``least``, or an InputError that names it."""
+    """Check for a whole number of at least ``least``, or raise an InputError that names it."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise InputError(f"{name} is {value!r}; need a whole number of at least {least}")
     return value

@@ -1,47 +1,74 @@
-"""``python -m studies list``, ``python -m studies run NAME-OR-FILE [options]``."""
+"""The ``nsa`` command (``python -m studies``): run studies, work with their stores."""
 
+import importlib
 import importlib.util
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
-from nsa_core import InputError
-from nsa_core.errors import unknown
-from studies.cli import main as run_study
-from studies.search import Search
-from studies.study import Study
-from tracking.plain_text import plain
+from nsa_core import __version__
+from nsa_core.errors import InputError, unknown
+from studies import Search, Study
+from studies import main as run_study
+from tracking.text import print_anything, printable
 
 SHIPPED = (
     "batchsize_ablation",
     "early_stopping",
     "full_ablation",
     "hyperparameter_search",
+    "one_class_benchmark",
     "pollution_robustness",
+    "pretrained_backbones",
     "score_ablation",
 )
-_USAGE = """usage: python -m studies list
-       python -m studies run NAME [options]      one of those in the list
-       python -m studies run FILE.py [options]   your own, with a STUDY in it; see CONTRIBUTING.md
-       python -m studies run NAME --help"""
+OF_A_STORE = {
+    "report": ("tracking.report.__main__", "write the reports of a store"),
+    "query": ("tracking.query", "answer an SQL query over trials, dynamics and scores"),
+    "sync": ("tracking.mlflow_sync", "bring MLflow up to date with a store"),
+    "compact": ("tracking.compaction", "write all results of a store into three tables"),
+}
+USAGE = (
+    """usage: nsa study NAME [options]      run a study; NAME is one of those below
+       nsa study FILE.py [options]   or yours, with a STUDY in it; see CONTRIBUTING.md
+       nsa list                      the studies
+"""
+    + "".join(f"       nsa {name:25} {what}\n" for name, (_, what) in OF_A_STORE.items())
+    + """\
+       nsa COMMAND --help            the options of a command
+       nsa --version
+
+studies: """
+    + ", ".join(SHIPPED)
+)
 
 
-def main(arguments: Sequence[str]) -> int:
-    """List or run; the exit status is that of the study, 2 for bad input."""
-    match arguments:
-        case ["list"]:
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Dispatch to a command; returns its exit status, 2 for bad input."""
+    print_anything()
+    match list(sys.argv[1:] if arguments is None else arguments):
+        case ["--version"]:
+            print(f"nsa {__version__}")
+            return 0
+        case ["--help" | "-h" | "help"] | ["study" | "run", "--help" | "-h"]:
+            print(USAGE)
+            return 0
+        case ["list"] | ["study"]:
             for name in SHIPPED:
                 print(f"{name:22} {study_of(name).title}")
             return 0
-        case ["run", name, *rest]:
+        case ["study" | "run", name, *rest]:
             try:
                 study = study_of(name)
             except InputError as error:
-                print(f"error: {plain(str(error))}", file=sys.stderr)
+                print(f"error: {printable(str(error))}", file=sys.stderr)
                 return 2
             return run_study(study, rest)
-    print(_USAGE, file=sys.stderr)
+        case [command, *rest] if command in OF_A_STORE:
+            module = importlib.import_module(OF_A_STORE[command][0])
+            return int(module.main(rest))
+    print(USAGE, file=sys.stderr)
     return 2
 
 
@@ -79,4 +106,4 @@ def _from_file(path: Path) -> ModuleType:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -9,16 +9,14 @@ Norm variants by batch sizes, SimSiam, clean training data:
 
 import sys
 
-from studies.cell_report import CellReport
-from studies.cli import main
-from studies.study import Preset, Study
+from studies import Layout, Preset, Study, main
 
 NORMS = ("none", "f", "g", "both")
 
 STUDY = Study(
     name="batchsize_ablation",
     title="Table 3: norm variants by batch size, SimSiam",
-    report=CellReport(
+    layout=Layout(
         rows=("norm",),
         columns="batch_size",
         headline="c-cos",

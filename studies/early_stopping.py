@@ -9,16 +9,14 @@ AUROC, kappa, probe accuracy and MMD to uniform over epochs, with and without no
 
 import sys
 
-from studies.cli import main
-from studies.curve_report import CurveReport
-from studies.study import Preset, Study
+from studies import Layout, Preset, Study, main
 
 ARMS = (("simclr", "none"), ("simclr", "f"), ("simsiam", "none"), ("simsiam", "both"))
 
 STUDY = Study(
     name="early_stopping",
     title="Figure 2: dynamics of training with and without norm",
-    report=CurveReport(arms=("method", "norm"), headline="c-cos"),
+    layout=Layout(rows=("method", "norm"), lead=("dynamics",)),
     presets={
         # minutes on two cores: real handwritten digits of 16x16
         "quick": Preset(

@@ -9,10 +9,7 @@ that has as many and spans what its tables vary. SimSiam throughout:
 
 import sys
 
-from studies.cell_report import CellReport
-from studies.cli import main
-from studies.pollution_report import PollutionReport
-from studies.study import Preset, Study
+from studies import Layout, Preset, Study, main
 
 NORMS = ("none", "f", "g", "both")
 SHARES = (0.0, 0.01, 0.05, 0.1)
@@ -20,9 +17,7 @@ SHARES = (0.0, 0.01, 0.05, 0.1)
 STUDY = Study(
     name="full_ablation",
     title="All norms, batch sizes and pollution ratios, SimSiam",
-    report=PollutionReport(
-        CellReport(rows=("norm", "batch_size"), columns="pollution", headline="c-cos")
-    ),
+    layout=Layout(rows=("norm", "batch_size"), columns="pollution", lead=("tables", "pollution")),
     presets={
         # less than an hour on two cores: real handwritten digits of 16x16, a very narrow network
         "quick": Preset(

@@ -15,9 +15,7 @@ import sys
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 
-from studies.cli import main
-from studies.search import Search, SearchPreset
-from studies.selection_report import SelectionReport
+from studies import Layout, Search, SearchPreset, main
 
 
 def space(batch_sizes: tuple[int, ...], slowest: float) -> dict[str, BaseDistribution]:
@@ -34,9 +32,9 @@ def space(batch_sizes: tuple[int, ...], slowest: float) -> dict[str, BaseDistrib
 STUDY = Search(
     name="hyperparameter_search",
     title="Choosing hyperparameters without test labels",
-    report=SelectionReport(
-        fields=("norm", "batch_size", "learning_rate", "weight_decay", "augment.brightness"),
-        headline="c-cos",
+    layout=Layout(
+        rows=("norm", "batch_size", "learning_rate", "weight_decay", "augment.brightness"),
+        lead=("selection",),
     ),
     presets={
         # minutes on two cores: real handwritten digits of 16x16

@@ -5,6 +5,7 @@ exported graph with its weights (torch's ``pt2``): it loads without this project
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,15 +22,17 @@ from torch import nn
 from nsa_core import InputError, TrialConfig
 from nsa_core.training import build_method
 from nsa_core.training.checkpoint import load_checkpoint
-from studies.trial import split_of
+from studies.trial.data import split_of
 from tracking import Store, StoreError, TrialRecord, open_store
-from tracking.mlflow_mirror import MlflowMirror
-from tracking.passwords import without_passwords
-from tracking.plain_text import plain
-from tracking.store import default_tracking_uri
+from tracking.mlflow.mirror import MlflowMirror
+from tracking.mlflow.place import tracking_uri
+from tracking.report.results import load_results
+from tracking.report.versions import counted
+from tracking.text import printable, without_passwords
 
 _EXAMPLES = 2  # torch takes a batch of one for a constant
 _MODEL = "nsa.model"
+_VARIABLE = "MLFLOW_TRACKING_URI"
 
 
 def log_best(
@@ -66,7 +69,7 @@ def log_best(
     mirror.sync()
     found = []
     for record in best:
-        run_id = mirror.run_of(record)
+        run_id = str(mirror.run_of(record))  # there since the sync
         known = mirror.client.get_run(run_id).data.tags.get(_MODEL)
         if known is None:
             encoder, examples = trained_encoder(record, data_root)
@@ -74,23 +77,19 @@ def log_best(
             with _tracking(tracking_uri):
                 known = _log(encoder, examples, run_id, model.model_id)
             mirror.client.set_tag(run_id, _MODEL, known)  # last: the model is whole
-        found.append(known)
+        found.append(str(known))
     return found
 
 
 def best_trials(store: Store, study: str, headline: str) -> list[TrialRecord]:
-    """The study's finished trials by AUROC of the headline at the last epoch, the best first."""
-    aurocs = {}
-    for record in map(store.trial, store.members(study)):
-        if record.state()["status"] == "finished":
-            rows = record.scores().to_pylist()
-            last = max(row["epoch"] for row in rows)
-            for row in rows:
-                if (row["epoch"], row["layer"], row["scorer"]) == (last, "embedding", headline):
-                    aurocs[record.trial_id] = row["auroc"]
-    if not aurocs:
+    """The study's finished trials by AUROC of the headline at the last epoch, the best first; of
+    those alone that a report compares.
+    """
+    found = counted(load_results(store, study).trials, headline)
+    if not found:
         raise StoreError(f"study {study!r}: no finished trial with a score {headline!r}")
-    return [store.trial(key) for key in sorted(aurocs, key=lambda key: -aurocs[key])]
+    ranked = sorted(found, key=lambda trial: trial.final(headline) or 0.0, reverse=True)
+    return [store.trial(trial.trial_id) for trial in ranked]
 
 
 def trained_encoder(
@@ -109,8 +108,8 @@ def trained_encoder(
         raise InputError(f"{record.checkpoint} does not exist; train the trial again")
     method = build_method(config)
     method.load_state_dict(state["method"])
-    encoder = method.encoder.eval().to(memory_format=torch.contiguous_format)
-    return encoder, split.test_images[:_EXAMPLES].astype(np.float32) / 255
+    encoder: nn.Module = method.encoder.eval().to(memory_format=torch.contiguous_format)
+    return encoder, split.test_images[:_EXAMPLES].astype(np.float32) / np.float32(255)
 
 
 def _log(encoder: nn.Module, examples: npt.NDArray[np.float32], run_id: str, model_id: str) -> str:
@@ -138,12 +137,15 @@ def _log(encoder: nn.Module, examples: npt.NDArray[np.float32], run_id: str, mod
 @contextmanager
 def _tracking(uri: str) -> Iterator[None]:
     """MLflow's models go where its module points."""
-    before = mlflow.get_tracking_uri()
+    before, variable = mlflow.get_tracking_uri(), os.environ.get(_VARIABLE)
     mlflow.set_tracking_uri(uri)
     try:
         yield
     finally:
-        mlflow.set_tracking_uri(before)
+        mlflow.set_tracking_uri(before)  # which sets the variable, too: a user's own stays
+        os.environ.pop(_VARIABLE)
+        if variable is not None:
+            os.environ[_VARIABLE] = variable
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -160,7 +162,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.count < 1:
             raise InputError(f"--count is {options.count}; need at least 1")
         store = open_store(options.store)
-        uri = options.tracking_uri or default_tracking_uri(store)
+        uri = tracking_uri(store, options.tracking_uri)
         with store.writing("python -m studies.mlflow_model"):
             for study in [options.study] if options.study else store.studies():
                 for model in log_best(
@@ -168,11 +170,12 @@ def main(arguments: list[str] | None = None) -> int:
                 ):
                     print(f"{study}: {model}")
     except (InputError, StoreError) as error:
-        print(f"error: {plain(str(error))}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         return 2
     except MlflowException as error:
-        said = without_passwords(f"error: MLflow at {uri}: {error}")
-        print(plain(said), file=sys.stderr)
+        reason = str(error).partition("\n")[0]
+        said = without_passwords(f"error: MLflow at {uri}: {reason}")
+        print(printable(said), file=sys.stderr)
         return 1
     return 0
 

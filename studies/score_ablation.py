@@ -9,15 +9,14 @@ All scores on all layers of the same trained networks, and ensembles of layers:
 
 import sys
 
-from nsa_core.methods import LAYERS
-from studies.cli import main
-from studies.score_report import ScoreReport
-from studies.study import Preset, Study
+from studies import Layout, Preset, Study, main
+
+LAYERS = ("stem", "stage1", "stage2", "stage3", "embedding", "projection")
 
 STUDY = Study(
     name="score_ablation",
     title="Scores by layers, SimSiam, clean and polluted training data",
-    report=ScoreReport(arms=("norm", "pollution")),
+    layout=Layout(rows=("norm", "pollution"), lead=("layers",)),
     presets={
         # minutes on two cores: real handwritten digits of 16x16
         "quick": Preset(

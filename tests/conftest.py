@@ -1,12 +1,61 @@
-"""What tests of several packages share: object storage that speaks S3, on loopback."""
+"""What tests of several packages share: who runs beside whom, and storage that speaks S3."""
 
+import os
+import shutil
 import socket
 import subprocess
 import sys
 import time
 
 import pytest
-from pyarrow.fs import S3FileSystem
+
+from tests import workers
+
+# Several test processes on few cores; read when torch, in this process or in a child, is imported.
+os.environ["OMP_NUM_THREADS"] = "1"
+# What chooses BLAS's kernels chooses last digits, and hosts that are reached over ssh have it not.
+for name in [name for name in os.environ if name.startswith("OPENBLAS_")]:
+    del os.environ[name]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return workers.ByFile(config, log, workers.common_folder(os.getpid()))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Tests that need the whole machine come last, by one worker."""
+    items.sort(key=_is_alone)  # stable
+    for item in filter(_is_alone, items):
+        item.add_marker(pytest.mark.xdist_group("alone"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session):
+    if _is_worker(session.config):
+        workers.note_groups(session.items, workers.common_folder(os.getppid()))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item):
+    if not _is_worker(item.config):
+        return (yield)
+    with workers.turn(workers.common_folder(os.getppid()), _is_alone(item)):
+        return (yield)
+
+
+def pytest_unconfigure(config):
+    if not _is_worker(config):
+        shutil.rmtree(workers.common_folder(os.getpid()))
+
+
+def _is_alone(item: pytest.Item) -> bool:
+    return item.get_closest_marker("alone") is not None
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
 
 
 def free_port() -> int:
@@ -40,6 +89,8 @@ def s3_server():
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment.items():
             patch.setenv(name, value)
+        from pyarrow.fs import S3FileSystem
+
         S3FileSystem(
             endpoint_override=f"127.0.0.1:{port}", scheme="http", allow_bucket_creation=True
         ).create_dir("nsa")

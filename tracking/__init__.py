@@ -1,9 +1,10 @@
-"""What came out: the ledger in Parquet, its queries, and the mirror in MLflow."""
+"""What came out: results in Parquet, queries over them, reports, and MLflow as a view."""
 
 from tracking.errors import StoreError
-from tracking.ledger import ENDED, TrialRecord
+from tracking.opening import create_store, open_store
 from tracking.schema import SCHEMA_VERSION, SIGNAL_COLUMNS
-from tracking.store import Store, create_store, open_store
+from tracking.store import Store
+from tracking.trial import ENDED, TrialRecord
 
 __all__ = [
     "ENDED",

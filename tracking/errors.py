@@ -1,21 +1,18 @@
-"""What the ledger refuses, in words."""
+"""Errors of a store."""
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from tracking.storage import StorePath  # which raises these
+from typing import Any
 
 
 class StoreError(RuntimeError):
-    """A store cannot be used; the message names it and says what would help."""
+    """A store cannot be used; the message says why and what would help."""
 
 
 class DamagedFileError(StoreError):
-    """A file of a store cannot be read as what it should be; ``path`` is the file."""
+    """A file of a store, ``path``, cannot be read as what it should be, and the ``reason``."""
 
-    def __init__(self, path: "StorePath", reason: object) -> None:
+    def __init__(self, path: Any, reason: object) -> None:
         super().__init__(f"{path} cannot be read ({reason}); move it away to go on")
-        self.path = path
+        self.path, self.reason = path, reason
 
 
 class QueryError(StoreError):

@@ -1,4 +1,4 @@
-"""One question to a store: ``python -m tracking.query STORE "select ..."``.
+"""Ask a store: ``nsa query STORE "select ..."``, or ``python -m tracking.query``.
 
 The tables are trials, dynamics and scores; docs/results_schema.md says what their columns mean.
 """
@@ -12,17 +12,20 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
+import pyarrow.parquet
 
-from tracking.atomic import write_bytes, write_parquet
 from tracking.errors import QueryError, StoreError
-from tracking.plain_text import plain
+from tracking.files.door import make_folder
+from tracking.files.write import write_bytes
+from tracking.opening import open_store
 from tracking.schema import TABLES
-from tracking.store import open_store
+from tracking.text import print_anything, printable
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Print or write what a query selects; returns the exit status, 2 for bad input."""
-    parser = argparse.ArgumentParser(prog="python -m tracking.query", description=__doc__)
+    print_anything()
+    parser = argparse.ArgumentParser(prog="nsa query", description=__doc__)
     parser.add_argument("store", help="folder of the store, or s3://BUCKET/PREFIX")
     parser.add_argument("query", help="one select, in DuckDB's SQL")
     parser.add_argument("--out", metavar="FILE", help=".csv or .parquet, instead of printing")
@@ -35,14 +38,14 @@ def main(arguments: list[str] | None = None) -> int:
         store = open_store(options.store, skip_damaged=options.skip_damaged)
         table = store.sql(options.query)
         for reason in store.skipped.values():
-            print(f"skipped: {plain(reason)}", file=sys.stderr)
+            print(f"skipped: {printable(reason)}", file=sys.stderr)
         if out is None:
-            print(aligned(table))
+            print(aligned(_told(table)))
         else:
             _write(out, table)
             print(f"{table.num_rows} rows in {out}")
     except StoreError as error:
-        print(f"error: {plain(str(error))}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         if isinstance(error, QueryError):
             print(_hint(), file=sys.stderr)
         return 2
@@ -53,7 +56,7 @@ def aligned(table: pa.Table) -> str:
     """A table as text: numbers to the right, six digits of a fraction, nothing for null."""
     columns = []
     for name, column in zip(table.column_names, table.columns, strict=True):
-        cells = [plain(name), *map(_cell, column.to_pylist())]
+        cells = [printable(name), *map(_cell, column.to_pylist())]
         width = max(map(_width, cells))
         right = _is_number(column.type)
         padding = [" " * (width - _width(cell)) for cell in cells]
@@ -73,20 +76,34 @@ def _checked_out(name: str) -> Path:
 
 def _write(path: Path, table: pa.Table) -> None:
     try:
+        stream = io.BytesIO()
         if path.suffix == ".parquet":
-            write_parquet(path, table)
+            pyarrow.parquet.write_table(table, stream)
         else:
-            stream = io.BytesIO()
-            pyarrow.csv.write_csv(table, stream)
-            write_bytes(path, stream.getvalue())
+            pyarrow.csv.write_csv(_told(table), stream)
+        make_folder(path.parent)
+        write_bytes(path, stream.getvalue())
     except (pa.ArrowException, OSError) as error:
         raise StoreError(f"{path} cannot be written ({error})") from error
+
+
+def _told(table: pa.Table) -> pa.Table:
+    """With text for times that Python and CSV have no values for: infinity, the year 20000."""
+    from tracking.tables.sql import as_text  # imports DuckDB, which --help does not need
+
+    for place, column in enumerate(table.columns):
+        if pa.types.is_temporal(column.type) or pa.types.is_nested(column.type):
+            try:
+                column.to_pylist()
+            except (OverflowError, ValueError):
+                table = table.set_column(place, table.column_names[place], as_text(column))
+    return table
 
 
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    return f"{value:.6g}" if isinstance(value, float) else plain(str(value))
+    return f"{value:.6g}" if isinstance(value, float) else printable(str(value))
 
 
 def _width(text: str) -> int:

@@ -1,8 +1,11 @@
 """The three result tables: their columns, and the version that a store carries."""
 
+from collections.abc import Iterable, Mapping
+from typing import Any
+
 import pyarrow as pa
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raised when columns are added; those that an older store lacks read as null."""
 
 _TIME = pa.timestamp("us", tz="UTC")
@@ -11,7 +14,7 @@ TRIALS = pa.schema(
     [
         ("study", pa.string()),
         ("trial_id", pa.string()),
-        ("status", pa.string()),  # pending, running, or one of ledger.ENDED
+        ("status", pa.string()),  # pending, running, or one of tracking.ENDED
         ("message", pa.string()),  # why a trial failed, diverged or collapsed
         ("dataset", pa.string()),
         ("normal_class", pa.int64()),
@@ -25,15 +28,24 @@ TRIALS = pa.schema(
         ("budget_unit", pa.string()),
         ("evaluations", pa.int64()),
         ("layers", pa.string()),  # JSON
+        ("slow_scores", pa.string()),  # JSON; null where none were asked for
         ("probe_images", pa.int64()),
         ("held_out", pa.float64()),
         ("learning_rate", pa.float64()),
         ("weight_decay", pa.float64()),
+        ("optimiser", pa.string()),  # null for Adam, and the two below for their defaults
+        ("momentum", pa.float64()),
+        ("warmup_epochs", pa.int64()),
         ("depth", pa.int64()),
         ("width", pa.int64()),
         ("stem", pa.string()),
+        ("backbone", pa.string()),  # null, as the three below, for an encoder from scratch
+        ("weights", pa.string()),
+        ("weights_sha256", pa.string()),
+        ("image_size", pa.int64()),  # null for 224, too
         ("precision", pa.string()),
         ("channels_last", pa.bool_()),
+        ("compile", pa.bool_()),
         ("augment", pa.string()),  # JSON
         ("method_options", pa.string()),  # JSON
         ("data_fingerprint", pa.string()),
@@ -46,6 +58,8 @@ TRIALS = pa.schema(
         ("started_at", _TIME),
         ("ended_at", _TIME),
         ("seconds", pa.float64()),  # training and evaluating, all attempts
+        ("passes", pa.float64()),  # of the encoder for a test image and all common scores
+        ("own_passes", pa.float64()),  # the same for the method's own; null without any
         ("peak_memory_mb", pa.float64()),
         ("energy_joules", pa.float64()),  # of the device; null where it cannot be read
         ("host", pa.string()),
@@ -55,6 +69,7 @@ TRIALS = pa.schema(
         ("torch", pa.string()),
         ("version", pa.string()),  # of this project
         ("commit", pa.string()),  # of this project's checkout; null outside of one
+        ("score_versions", pa.string()),  # JSON: of the scores' definitions; null if not noted
     ]
 )
 
@@ -95,13 +110,25 @@ SCORES = pa.schema(
     [
         ("trial_id", pa.string()),
         ("epoch", pa.int64()),
-        ("layer", pa.string()),  # stem, stage1 to stage3, embedding, projection, or ensemble
+        ("layer", pa.string()),  # stem, stage1 to stage3, embedding, projection, ensemble, method
         ("scorer", pa.string()),
         ("auroc", pa.float64()),
         ("auprc", pa.float64()),
         ("fpr95", pa.float64()),
     ]
 )
+
+EXTREMES = pa.schema(
+    [
+        ("kind", pa.string()),  # "false alarm" or "miss"
+        ("rank", pa.int64()),  # 1 for the worst of its kind
+        ("row", pa.int64()),  # in the test split
+        ("score", pa.float64()),
+        ("class_name", pa.string()),
+        ("image", pa.binary()),  # a PNG
+    ]
+)
+"""A trial's worst mistakes, in its ``extremes.parquet``."""
 
 SIGNAL_COLUMNS = (
     "trial_id",
@@ -123,6 +150,18 @@ KEYS = ("trial_id", "epoch", "layer", "scorer")
 """What names a row of dynamics (the first two) or of scores (all); never null."""
 
 TABLES = {"trials": TRIALS, "dynamics": DYNAMICS, "scores": SCORES}
+
+
+def table_of(rows: Iterable[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Rows as a table. A column that a row lacks is null; pyarrow would drop one too many.
+
+    Raises:
+        ValueError: a row has a column that the schema lacks.
+    """
+    rows = list(rows)
+    if unknown := sorted({name for row in rows for name in row} - set(schema.names)):
+        raise ValueError(f"no such column: {', '.join(unknown)}")
+    return pa.Table.from_pylist(rows, schema=schema)
 
 
 def versioned(schema: pa.Schema) -> pa.Schema:

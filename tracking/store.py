@@ -1,4 +1,4 @@
-"""A store: the folder with the results of studies, and the only truth about them."""
+"""A store: results of studies, in a folder or in object storage."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -8,71 +8,20 @@ from typing import Any
 
 import pyarrow as pa
 
-from tracking.atomic import write_json
-from tracking.errors import DamagedFileError, StoreError
-from tracking.generation import GenerationError, open_generation, pointed_at
-from tracking.hold import HeldError, hold, this_process
-from tracking.ledger import TrialRecord
-from tracking.reading import read_json
-from tracking.schema import SCHEMA_VERSION, TABLES
-from tracking.snapshot import Snapshot
-from tracking.storage import ObjectPath, StorePath, locate
+from tracking.errors import StoreError
+from tracking.files.door import refuse_links
+from tracking.files.held import HeldError, this_process
+from tracking.files.hold import hold
+from tracking.files.place import StorePath
+from tracking.files.read import read_json
+from tracking.files.write import write_json
+from tracking.schema import TABLES
+from tracking.tables.compaction import compact
+from tracking.tables.generation import GenerationError, open_generation, pointed_at
+from tracking.tables.snapshot import Snapshot
+from tracking.trial import TrialRecord, check_trial_id
 
-_TRIAL_ID = re.compile(r"[0-9a-f]{16}")
 _STUDY = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-
-
-def open_store(path: str | StorePath, *, skip_damaged: bool = False) -> "Store":
-    """Open a store that exists.
-
-    Args:
-        path: its folder, or ``s3://BUCKET/PREFIX``.
-        skip_damaged: leave out what cannot be read of trials and list it in ``Store.skipped``,
-            where otherwise the first damaged file is an error.
-
-    Raises:
-        StoreError: there is no store at ``path``, or it is of a newer schema version.
-    """
-    root = locate(path)
-    marker = root / "store.json"
-    if not marker.is_file():
-        raise StoreError(f"no store at {root}; a study makes one with --store {root}")
-    found = _schema_version(marker)
-    if not isinstance(found, int) or not 1 <= found <= SCHEMA_VERSION:
-        raise StoreError(
-            f"store {root} has schema version {found!r}, this program reads 1 to {SCHEMA_VERSION}; "
-            "give another --store, or use the program version that made it"
-        )
-    return Store(root, skip_damaged=skip_damaged)
-
-
-def create_store(path: str | StorePath) -> "Store":
-    """Open a store to write to, making it first where there is none.
-
-    A store of an older schema version becomes one of this version: its files stay as they are, and
-    the columns that they lack read as null.
-    """
-    root = locate(path)
-    if not (root / "store.json").exists():
-        # Another driver may be making the store at this moment: names with a dot are its first,
-        # then comes store.json, so who has seen others looks for that again.
-        strange = root.exists() and (not root.is_dir() or any(root.glob("[!.]*")))
-        if strange and not (root / "store.json").exists():
-            raise StoreError(f"{root} exists and is not a store; give an empty or a new folder")
-        write_json(root / "store.json", {"schema_version": SCHEMA_VERSION})
-    store = open_store(root)
-    if _schema_version(root / "store.json") < SCHEMA_VERSION:
-        write_json(root / "store.json", {"schema_version": SCHEMA_VERSION})
-    return store
-
-
-def default_tracking_uri(store: "Store") -> str:
-    """Where MLflow mirrors a store unless told otherwise: an absolute SQLite URI, inside the store
-    or, for a store in object storage, below ``results/`` in the working directory.
-    """
-    root = store.root
-    folder = Path("results", root.name).absolute() if isinstance(root, ObjectPath) else root
-    return f"sqlite:///{folder / 'mlflow.db'}"
 
 
 class Store:
@@ -94,7 +43,7 @@ class Store:
 
     @contextmanager
     def writing(self, purpose: str) -> Iterator[None]:
-        """Hold the store as its only driver; the hold ends with the process at latest.
+        """Hold the store as its only driver; the hold ends with the process at the latest.
 
         Raises:
             StoreError: another driver holds it; the message says which.
@@ -114,9 +63,10 @@ class Store:
         Raises:
             StoreError: the id is none, or the trial's folder is a link out of the store.
         """
-        _check_id(trial_id)
+        check_trial_id(trial_id)
         folder = self.root / "trials" / trial_id
-        _check_inside(folder)
+        if isinstance(folder, Path):
+            refuse_links(folder / "config.json")
         return TrialRecord(folder)
 
     def plan(
@@ -129,14 +79,12 @@ class Store:
         path = self._plan_path(study)
         members = list(dict.fromkeys([*self.members(study), *trial_ids]))
         for trial_id in members:
-            _check_id(trial_id)
+            check_trial_id(trial_id)
         about = self.about(study) if about is None else dict(about)
         write_json(path, {"study": study, "about": about, "trials": members})
 
     def about(self, study: str) -> dict[str, Any]:
-        """How a study reads: its ``title``, the configuration fields that are its ``rows`` and its
-        ``columns``, its ``headline`` scorer, the ``paper``'s values. Empty if nobody said.
-        """
+        """How a study is reported: its ``title`` and its ``Layout``; empty if nobody said."""
         about = self._read_plan(study).get("about", {})
         if not isinstance(about, dict):
             raise StoreError(f"{self._plan_path(study)}: 'about' is {about!r}; need an object")
@@ -154,7 +102,7 @@ class Store:
             path = self._plan_path(study)
             raise StoreError(f"{path}: 'trials' is {members!r}; need a list of trial ids")
         for trial_id in members:
-            _check_id(trial_id, f"{self._plan_path(study)}: ")
+            check_trial_id(trial_id, f"{self._plan_path(study)}: ")
         return list(dict.fromkeys(members))
 
     def studies(self) -> list[str]:
@@ -192,18 +140,20 @@ class Store:
         Raises:
             QueryError: it is no single select, or it fails; files are out of its reach.
         """
-        from tracking import sql  # imports DuckDB, which only queries need
+        from tracking.tables import sql  # imports DuckDB, which only queries need
 
-        return sql.answer(query, self._tables)
+        return sql.answer(query, self.tables)
 
-    def write_summary(self) -> StorePath:
-        """Compact the store; returns the folder of its three tables, which other tools can read."""
-        from tracking.compaction import compact  # which knows the store
+    def compact(self) -> StorePath:
+        """Write all trials' rows into three tables that other tools can read; returns their folder.
 
-        return compact(self)
+        Raises:
+            StoreError: a trial's file is damaged, or ``STORE/parquet`` is a folder of others.
+        """
+        return compact(self.root, lambda: self.snapshot(compacted=False))
 
     def snapshot(self, *, compacted: bool = True) -> Snapshot:
-        """What a reader sees now; not ``compacted``: from the trials' own files alone."""
+        """A snapshot for reading; without ``compacted`` from the trials' own files alone."""
         studies = {
             study: [self.trial(trial_id) for trial_id in self.members(study)]
             for study in self.studies()
@@ -213,10 +163,20 @@ class Store:
         return Snapshot(studies, open_generation(folder) if folder else None, skipped)
 
     def _table(self, name: str) -> pa.Table:
-        table = self._tables([name])[name]
-        return table.cast(TABLES[name]).combine_chunks()  # cast: out of the dictionaries
+        table, columns = self.tables([name])[name], []
+        for field in TABLES[name]:  # one by one out of the dictionaries: all at once are large
+            (column,) = table.select([0]).cast(pa.schema([field])).combine_chunks().columns
+            columns.append(column)
+            table = table.remove_column(0)
+        return pa.table(columns, TABLES[name])
 
-    def _tables(self, names: Iterable[str]) -> dict[str, pa.Table]:
+    def tables(self, names: Iterable[str]) -> dict[str, pa.Table]:
+        """The named tables; those of dynamics and scores have dictionary-encoded strings, in which
+        they take half as much memory.
+
+        Raises:
+            StoreError: a file is damaged.
+        """
         while True:
             folder = pointed_at(self.root)
             try:
@@ -234,32 +194,4 @@ class Store:
             raise StoreError(
                 f"study name is {study!r}; need lower-case letters, digits, '-' and '_'"
             )
-        path = self.root / "studies" / f"{study}.json"
-        _check_inside(path)
-        return path
-
-
-def _check_inside(path: StorePath) -> None:
-    """Refuse a name in a folder of the store that a link leads out of it; object storage has none.
-
-    Args:
-        path: ``STORE/FOLDER/NAME``; the last two can be links.
-    """
-    if not isinstance(path, Path) or not (path.is_symlink() or path.parent.is_symlink()):
-        return
-    if not path.resolve().is_relative_to(path.parent.parent.resolve()):
-        raise StoreError(f"{path} is led out of the store by a link; move it into the store")
-
-
-def _check_id(trial_id: Any, where: str = "") -> None:
-    if not isinstance(trial_id, str) or not _TRIAL_ID.fullmatch(trial_id):
-        raise StoreError(f"{where}trial id is {trial_id!r}; need 16 hexadecimal digits")
-
-
-def _schema_version(marker: StorePath) -> Any:
-    try:
-        return read_json(marker)["schema_version"]
-    except (DamagedFileError, KeyError) as error:
-        raise StoreError(
-            f"{marker} is damaged ({error}); it should hold a schema_version"
-        ) from error
+        return self.root / "studies" / f"{study}.json"

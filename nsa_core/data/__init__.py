@@ -1,13 +1,15 @@
-"""Images of one normal class, with pollution; every source by name."""
+"""Data sources by name, and the one-class protocol."""
 
 from pathlib import Path
 from typing import Protocol
 
 from nsa_core.data.cifar10 import cifar10
+from nsa_core.data.cifar100 import cifar100
 from nsa_core.data.digits import digits
 from nsa_core.data.fashion_mnist import fashion_mnist
-from nsa_core.data.image_parquet import image_parquet
-from nsa_core.data.image_set import ImageSet
+from nsa_core.data.image_parquet import image_parquet, is_image_parquet
+from nsa_core.data.image_set import ImageSet, same_spelling
+from nsa_core.data.matching import matched
 from nsa_core.data.one_class import (
     MAX_HELD_OUT,
     MAX_POLLUTION,
@@ -17,6 +19,7 @@ from nsa_core.data.one_class import (
     class_index,
     one_class_split,
 )
+from nsa_core.data.svhn import svhn
 from nsa_core.errors import InputError, unknown
 
 __all__ = [
@@ -29,7 +32,9 @@ __all__ = [
     "available",
     "class_index",
     "load_images",
+    "load_splits",
     "one_class_split",
+    "same_spelling",
 ]
 
 
@@ -41,8 +46,10 @@ class Source(Protocol):
 
 _SOURCES: dict[str, Source] = {
     "cifar10": cifar10,
+    "cifar100": cifar100,
     "digits": digits,
     "fashion-mnist": fashion_mnist,
+    "svhn": svhn,
 }
 
 
@@ -66,7 +73,7 @@ def load_images(name: str, split: str, root: str | Path | None = None) -> ImageS
     folder = Path(root) if root is not None else None
     if folder is not None and not folder.is_dir():
         raise InputError(f"data folder {str(folder)!r} does not exist")
-    is_file = name.partition("#")[0].endswith(".parquet")
+    is_file = is_image_parquet(name)
     splits = ["train", "test", "all"] if is_file else ["train", "test"]
     if split not in splits:
         raise unknown("split", split, splits)
@@ -75,3 +82,12 @@ def load_images(name: str, split: str, root: str | Path | None = None) -> ImageS
     if name not in _SOURCES:
         raise unknown("data set", name, [*_SOURCES, "PATH.parquet"])
     return _SOURCES[name](split, folder)
+
+
+def load_splits(name: str, root: str | Path | None = None) -> tuple[ImageSet, ImageSet]:
+    """The training and the test split of a data set, both with its channels and its classes.
+
+    Raises:
+        InputError: as ``load_images``, or the two are not two splits of one data set.
+    """
+    return matched(load_images(name, "train", root), load_images(name, "test", root))

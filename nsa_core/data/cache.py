@@ -1,4 +1,4 @@
-"""Decoded image sets on disk, memory-mapped, so that all trials of a host share one copy."""
+"""Cache of decoded image sets, memory-mapped so that all trials of a host share one copy."""
 
 import hashlib
 import json
@@ -6,34 +6,63 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from nsa_core.data.image_set import ImageSet
+from nsa_core.errors import InputError
 
-_VERSION = 1  # raise it when decoding changes, so that older entries are not used
+_VERSION = 3  # raise it when decoding changes, so that older entries are not used
 
 
 def cache_root() -> Path:
-    """``$NSA_CACHE``, else ``$XDG_CACHE_HOME/nsa-studies``, else ``~/.cache/nsa-studies``."""
+    """``$NSA_CACHE``, else ``$XDG_CACHE_HOME/nsa-studies``, else ``~/.cache/nsa-studies``.
+
+    Raises:
+        InputError: none of them is set, and this user has no home.
+    """
     if explicit := os.environ.get("NSA_CACHE"):
         return Path(explicit)
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "nsa-studies"
+    try:
+        return (Path(base) if base else Path.home() / ".cache") / "nsa-studies"
+    except RuntimeError as error:
+        raise InputError(
+            "decoded images have no place: this user has no home; set NSA_CACHE to a folder"
+        ) from error
 
 
 def cached(name: str, sources: list[Path], decode: Callable[[], ImageSet]) -> ImageSet:
-    """The set that ``decode`` makes from ``sources``, decoded once for each content of them."""
+    """Decode ``sources`` once for each content and return the memory-mapped result.
+
+    Raises:
+        InputError: the cache cannot be read or written.
+    """
     readable = re.sub(r"[^\w.-]", "_", name)[:60]  # a user's name may hold a path
     entry = cache_root() / f"{readable}-{_digest(name, sources)[:24]}"
-    found = _read(entry)
-    if found is None:
-        _write(entry, decode())
+    with _usable(entry.parent):
         found = _read(entry)
+    if found is None:
+        decoded = decode()
+        with _usable(entry.parent):
+            _write(entry, decoded)
+            found = _read(entry)
         assert found is not None
     return found
+
+
+@contextmanager
+def _usable(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"the cache of decoded images, {root}, cannot be used ({error.strerror or error}); set "
+            "NSA_CACHE to a folder that can be written and has space"
+        ) from error
 
 
 def _digest(name: str, sources: list[Path]) -> str:
@@ -49,9 +78,10 @@ def _read(entry: Path) -> ImageSet | None:
         meta = json.loads((entry / "meta.json").read_text())
         images = np.load(entry / "images.npy", mmap_mode="r", allow_pickle=False)
         labels = np.load(entry / "labels.npy", allow_pickle=False)
-    except (FileNotFoundError, ValueError, EOFError):  # absent or damaged: decode again
+    except (FileNotFoundError, ValueError, EOFError, KeyError, TypeError):  # absent or damaged
         return None
-    return ImageSet(images, labels, tuple(meta["class_names"]), meta["fingerprint"])
+    found = ImageSet(images, labels, tuple(meta["class_names"]))  # which computes its fingerprint
+    return found if found.fingerprint == meta["fingerprint"] else None
 
 
 def _write(entry: Path, image_set: ImageSet) -> None:
@@ -62,6 +92,9 @@ def _write(entry: Path, image_set: ImageSet) -> None:
         np.save(partial / "labels.npy", image_set.labels)
         meta = {"class_names": image_set.class_names, "fingerprint": image_set.fingerprint}
         (partial / "meta.json").write_text(json.dumps(meta))
+        for path in partial.iterdir():
+            with path.open("rb") as stream:
+                os.fsync(stream.fileno())
         if _read(entry) is None:  # another process may have been faster
             shutil.rmtree(entry, ignore_errors=True)
             try:

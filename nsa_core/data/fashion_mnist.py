@@ -3,7 +3,6 @@
 import gzip
 import hashlib
 import io
-import os
 import zlib
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nsa_core.data.cache import cached
+from nsa_core.data.folder import data_folder
 from nsa_core.data.image_set import ImageSet
 from nsa_core.errors import InputError
 
@@ -42,7 +42,7 @@ def _find(names: list[str], root: Path | None) -> Path:
     if root is not None:
         places = [root, root / "fashion-mnist", root / "FashionMNIST" / "raw"]
     else:
-        data = Path(os.environ.get("NSA_DATA", "data"))
+        data = data_folder(None)
         places = [_DEBIAN, data / "FashionMNIST" / "raw", data / "fashion-mnist"]
     for place in places:
         if all((place / name).is_file() for name in names):

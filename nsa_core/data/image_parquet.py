@@ -1,182 +1,174 @@
-"""Any image Parquet file in the Hugging Face convention: encoded images and integer labels."""
+"""Image Parquet files in the Hugging Face convention: encoded images, and labels that are integers
+or text.
+"""
 
-import io
-import json
+import contextlib
 import logging
-import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from PIL import Image, UnidentifiedImageError
 
 from nsa_core.data.cache import cached
+from nsa_core.data.class_names import is_text, names_of_numbers, names_of_text, numbered
+from nsa_core.data.decode import ImageError, decode_image
 from nsa_core.data.image_set import ImageSet
+from nsa_core.data.parquet_file import encoded_images, open_parquet, read_column
+from nsa_core.data.parquet_split import rows_of, shards
 from nsa_core.errors import InputError
+from nsa_core.limits import usable_cores, usable_memory
 
-_LONGEST_NAME = 200  # of a class, in characters: names go into tables and pictures
-_MOST_CLASSES = 100_000
-_MOST_PIXELS = 2**24  # of an image: a few bytes can unpack to gigabytes
+_SUFFIX = ".parquet"
+_IMAGES_AT_ONCE = 512  # that are read, then decoded side by side
 _LOG = logging.getLogger(__name__)
+
+Encoded = tuple[Path, int, bytes]
+"""A file, a row in it, and the image there."""
+
+
+def is_image_parquet(name: str) -> bool:
+    """Whether a data set's name is the path of a Parquet file, with or without ``#column``."""
+    return name.endswith(_SUFFIX) or f"{_SUFFIX}#" in name
 
 
 def image_parquet(name: str, split: str, root: Path | None) -> ImageSet:
-    """Images of one split of a Parquet file.
+    """Images of one split of a Parquet file, or of all its shards.
 
     ``name`` is a path, relative to ``root`` if given, optionally followed by ``#column`` to name
-    the label column (default ``label``). Where the split comes from, in this order: ``{split}``
-    in the path is replaced by it; a column ``split`` selects rows; a split named as a word in the
-    file's name (``cifar10-train.parquet``) must be the one asked for. ``split="all"`` takes all.
+    the label column (default ``label``). Of a shard (``train-00000-of-00002.parquet``) all shards
+    are read; none may be missing. Where the split comes from, in this order: ``{split}`` in the
+    path is replaced by it; a column ``split`` selects rows; a split named as a word in the file's
+    name (``cifar10-train.parquet``) must be the one asked for, and the only one.
+    ``split="all"`` takes all. Labels that are text are numbered in the order of the alphabet, over
+    both splits.
     """
     if not name.isprintable():
         raise InputError(f"data set {name!r} has unprintable characters; rename the file")
-    path_text, _, label_column = name.partition("#")
-    path = (root or Path()) / path_text.replace("{split}", split)
-    if not path.is_file():
-        raise InputError(f"image Parquet file {str(path)!r} does not exist")
-    label_column = label_column or "label"
-    rows = _rows_of(path, split, explicit="{split}" in path_text)
-    name = f"{path.stem}-{label_column}-{split if rows is not None else 'whole'}"
-    return cached(name, [path], lambda: _decode(path, rows, label_column))
+    path_text, label_column = _parts(name)
+    paths = _files(path_text, split, root)
+    rows = rows_of(paths, split, explicit="{split}" in path_text)
+    _check_columns(paths, label_column)
+    words = None
+    if is_text(open_parquet(paths[0]).schema_arrow.field(label_column).type):
+        whole = paths if "{split}" not in path_text else _both(path_text, label_column, root)
+        words = names_of_text(paths[0], read_column(whole, label_column))
+    name = f"{paths[0].stem}-{label_column}-{split if rows is not None else 'whole'}"
+    entry = f"{name}-{words}" if words else name
+    return cached(entry, paths, lambda: _decode(paths, rows, label_column, words))
 
 
-def _rows_of(path: Path, split: str, explicit: bool) -> npt.NDArray[np.int64] | None:
-    """The rows of the split, None for all."""
-    schema = _open(path).schema_arrow
-    if split == "all" or explicit:
-        return None
-    if "split" in schema.names:
-        column = _read(path, ["split"])["split"]
-        rows = np.flatnonzero(pc.equal(column, split).to_numpy(zero_copy_only=False))
-        if len(rows) == 0:
-            found = ", ".join(sorted(map(str, pc.unique(column).to_pylist())))
-            raise InputError(f"{path}: no row of split {split!r} (column 'split' has: {found})")
-        return rows
-    if split in path.stem.replace("_", "-").replace(".", "-").split("-"):
-        return None
-    raise InputError(
-        f"{path}: cannot tell which rows are split {split!r}; name the files with a placeholder "
-        "('images-{split}.parquet'), add a column 'split', or ask for split 'all'"
-    )
+def _parts(name: str) -> tuple[str, str]:
+    """The path, whose folders may have a ``#`` too, and the label column."""
+    if name.endswith(_SUFFIX):
+        return name, "label"
+    path, _, column = name.rpartition(f"{_SUFFIX}#")
+    return path + _SUFFIX, column or "label"
 
 
-def _open(path: Path) -> pq.ParquetFile:
-    try:
-        return pq.ParquetFile(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{path}: not a whole Parquet file ({error}); fetch it again") from error
+def _files(path_text: str, split: str, root: Path | None) -> list[Path]:
+    return shards((root or Path()) / path_text.replace("{split}", split))
 
 
-def _read(path: Path, columns: list[str]) -> pa.Table:
-    try:
-        return pq.read_table(path, columns=columns)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); fetch it again") from error
+def _both(path_text: str, label_column: str, root: Path | None) -> list[Path]:
+    """The files of both splits, as far as they are there."""
+    found: list[Path] = []
+    for split in ("train", "test"):
+        with contextlib.suppress(InputError):  # said when that split itself is asked for
+            paths = _files(path_text, split, root)
+            _check_columns(paths, label_column)
+            found += paths
+    return found
 
 
-def _decode(path: Path, rows: npt.NDArray[np.int64] | None, label_column: str) -> ImageSet:
-    schema = _open(path).schema_arrow
-    for column in ("image", label_column):
-        if column not in schema.names:
-            raise InputError(
-                f"{path}: no column {column!r} (it has: {', '.join(schema.names)}); "
-                "need 'image' and an integer label column, named as 'file.parquet#column'"
-            )
-    if not pa.types.is_integer(schema.field(label_column).type):
-        kind = schema.field(label_column).type
-        raise InputError(f"{path}: column {label_column!r} is {kind}; need integers")
-    table = _read(path, ["image", label_column])
+def _check_columns(paths: list[Path], label_column: str) -> None:
+    for each in paths:
+        names = open_parquet(each).schema_arrow.names
+        for column in ("image", label_column):
+            if names.count(column) != 1:
+                raise InputError(
+                    f"{each}: no column {column!r} (it has: {', '.join(names)}); "
+                    "need 'image' and a label column, named as 'file.parquet#column'"
+                )
+
+
+def _decode(
+    paths: list[Path],
+    rows: npt.NDArray[np.int64] | None,
+    label_column: str,
+    words: tuple[str, ...] | None,
+) -> ImageSet:
+    path = paths[0]
+    column = read_column(paths, label_column)
     if rows is not None:
-        table = table.take(pa.array(rows))
-    if table.num_rows == 0 or table[label_column].null_count:
-        nulls = table[label_column].null_count
+        column = column.take(pa.array(rows))
+    if len(column) == 0 or column.null_count:
         raise InputError(
-            f"{path}: {table.num_rows} rows, {nulls} without a label; need labelled rows"
+            f"{path}: {len(column)} rows, {column.null_count} without a label; need labelled rows"
         )
-    labels = table[label_column].to_numpy().astype(np.int64)
-    image = table["image"]
-    if pa.types.is_struct(image.type) and image.type.get_field_index("bytes") >= 0:
-        image = pc.struct_field(image, "bytes")
-    if not (pa.types.is_binary(image.type) or pa.types.is_large_binary(image.type)):
-        raise InputError(f"{path}: column 'image' is {image.type}; need encoded images as bytes")
-    _LOG.info("decoding %d images of %s, once for this machine", len(image), path)
-    images = _stack(path, image)
-    return ImageSet(images, labels, _class_names(path, schema, label_column, int(labels.max()) + 1))
+    if words is not None:
+        labels, names = numbered(column, words), words
+    else:
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(column.type.value_type)
+        if not pa.types.is_integer(column.type):
+            raise InputError(
+                f"{path}: column {label_column!r} is {column.type}; need integers or text"
+            )
+        labels = column.to_numpy().astype(np.int64)
+        schema = open_parquet(path).schema_arrow
+        names = names_of_numbers(path, schema, label_column, int(labels.max()) + 1)
+    _LOG.info("decoding %d images of %s, once for this machine", len(labels), path)
+    return ImageSet(_stack(_wanted(paths, rows), len(labels)), labels, names)
 
 
-def _stack(path: Path, encoded: pa.ChunkedArray) -> npt.NDArray[np.uint8]:
+def _wanted(paths: list[Path], rows: npt.NDArray[np.int64] | None) -> Iterator[Encoded]:
+    """The images of the rows, which are counted over all files and ascend."""
+    left = None if rows is None else set(rows.tolist())
+    number = 0
+    for path in paths:
+        for row, data in enumerate(encoded_images(path)):
+            if left is None or number in left:
+                yield path, row, data
+            number += 1
+
+
+def _stack(encoded: Iterator[Encoded], count: int) -> npt.NDArray[np.uint8]:
     """Images [N, C, H, W]: grey if every one of them is, else RGB."""
-    height, width = _pixels(path, 0, encoded[0]).shape[:2]
-    needed, memory = 3 * height * width * len(encoded), _memory()
-    if needed > memory // 2:
+    first = next(encoded)
+    decoded = [_pixels(first)]
+    height, width = decoded[0].shape[:2]
+    needed, memory = 3 * height * width * count, usable_memory()
+    if needed > memory // 4:  # there are three copies for a moment
         raise InputError(
-            f"{path}: {len(encoded)} images of {height}x{width} take {needed / 2**30:.0f} GB "
-            f"decoded; need at most half of this machine's {memory / 2**30:.0f} GB"
+            f"{first[0]}: {count} images of {height}x{width} take {needed / 2**30:.1f} GB "
+            f"decoded; need at most a quarter of the {memory / 2**30:.1f} GB that this process has"
         )
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow decodes outside the interpreter lock
-        decode = partial(_pixels, path, size=(width, height))
-        decoded = list(pool.map(decode, range(len(encoded)), encoded))
+    decode = partial(_pixels, size=(height, width))
+    with ThreadPoolExecutor(usable_cores()) as pool:  # Pillow lets go of the interpreter
+        while some := list(islice(encoded, _IMAGES_AT_ONCE)):
+            decoded += pool.map(decode, some)
     if any(pixels.ndim == 3 for pixels in decoded):
         decoded = [p if p.ndim == 3 else np.stack([p] * 3, axis=-1) for p in decoded]
         return np.ascontiguousarray(np.stack(decoded).transpose(0, 3, 1, 2))
     return np.stack(decoded)[:, None]
 
 
-def _memory() -> int:
-    """Of this machine, in bytes."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
-def _pixels(
-    path: Path, row: int, data: pa.Scalar, size: tuple[int, int] | None = None
-) -> npt.NDArray[np.uint8]:
-    """One decoded image, [H, W] if grey, else [H, W, 3]; of ``size`` (W, H) if that is given."""
+def _pixels(encoded: Encoded, size: tuple[int, int] | None = None) -> npt.NDArray[np.uint8]:
+    """One decoded image, [H, W] if grey, else [H, W, 3]; of ``size`` (H, W) if that is given."""
+    path, row, data = encoded
     try:
-        with Image.open(io.BytesIO(data.as_py() or b"")) as image:
-            width, height = image.size  # from the header: nothing has been decoded
-            if width * height > _MOST_PIXELS:
-                raise InputError(
-                    f"{path}: row {row} is {height}x{width}; need at most {_MOST_PIXELS} pixels"
-                )
-            if size and image.size != size:
-                raise InputError(
-                    f"{path}: row {row} is {height}x{width}, row 0 is {size[1]}x{size[0]}; "
-                    "all images must have one size"
-                )
-            if image.mode.startswith(("I", "F")):
-                raise InputError(f"{path}: row {row} has mode {image.mode}; need 8 bits a channel")
-            return np.asarray(image.convert("L" if image.mode in ("L", "1") else "RGB"))
-    except InputError:
-        raise
-    except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
+        pixels = decode_image(data)
+    except ImageError as error:
         raise InputError(f"{path}: row {row} holds no readable image ({error})") from error
-
-
-def _class_names(path: Path, schema: pa.Schema, label_column: str, classes: int) -> tuple[str, ...]:
-    """Names from the metadata ``class_names`` or ``huggingface``; else the numbers themselves."""
-    metadata = schema.metadata or {}
-    try:
-        if b"class_names" in metadata:
-            names = json.loads(metadata[b"class_names"])[label_column]
-        else:
-            features = json.loads(metadata[b"huggingface"])["info"]["features"]
-            names = features[label_column]["names"]
-        found = tuple(map(str, names))
-    except (KeyError, TypeError, ValueError, RecursionError):
-        if classes > _MOST_CLASSES:
-            raise InputError(
-                f"{path}: labels go up to {classes - 1}; need at most {_MOST_CLASSES} classes"
-            ) from None
-        return tuple(str(index) for index in range(classes))
-    for index, name in enumerate(found):
-        if not name.isprintable() or len(name) > _LONGEST_NAME:
-            raise InputError(
-                f"{path}: the name of class {index} is {name[:_LONGEST_NAME]!r}; need printable "
-                f"text of at most {_LONGEST_NAME} characters (metadata 'class_names')"
-            )
-    return found
+    if size and pixels.shape[:2] != size:
+        height, width = pixels.shape[:2]
+        raise InputError(
+            f"{path}: row {row} is {height}x{width}, the first image is {size[0]}x{size[1]}; "
+            "all images must have one size"
+        )
+    return pixels

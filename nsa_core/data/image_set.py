@@ -1,12 +1,18 @@
 """A labelled set of images of one size, and the fingerprint that identifies its content."""
 
 import hashlib
+import unicodedata
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from nsa_core.errors import InputError
+
+
+def same_spelling(name: str) -> str:
+    """The name with its accents as Unicode composes them (NFC); some systems decompose them."""
+    return unicodedata.normalize("NFC", name)
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,7 +22,7 @@ class ImageSet:
     Attributes:
         images: uint8 [N, C, H, W], C = 1 (grey) or 3 (RGB); may be memory-mapped and read-only.
         labels: int64 [N], indices into ``class_names``.
-        class_names: one name a class.
+        class_names: one name a class, each in the one spelling of ``same_spelling``.
         fingerprint: SHA-256 (hex) of shape, pixels, labels and class names, in row order.
     """
 
@@ -27,6 +33,7 @@ class ImageSet:
 
     def __post_init__(self) -> None:
         images, labels = self.images, self.labels
+        object.__setattr__(self, "class_names", tuple(map(same_spelling, self.class_names)))
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
             raise InputError(
                 f"images are {images.dtype} {list(images.shape)}; need uint8 [N, 1 or 3, H, W]"

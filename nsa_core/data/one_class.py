@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from nsa_core.data.image_set import ImageSet
+from nsa_core.data.image_set import ImageSet, same_spelling
+from nsa_core.data.matching import matched, seen_in_training
 from nsa_core.errors import InputError, unknown
 from nsa_core.seeds import derive_seed
 
@@ -16,7 +17,7 @@ MAX_HELD_OUT = 0.5
 
 @dataclass(frozen=True, eq=False)
 class HeldOut:
-    """Training images that are not trained on, to select by: the test split has no part in them.
+    """Training images withheld from training, for selection without the test split.
 
     Attributes:
         images: uint8 [k, C, H, W], withheld normals, then as many images of other classes.
@@ -29,7 +30,7 @@ class HeldOut:
 
 @dataclass(frozen=True, eq=False)
 class Labelled:
-    """Labelled images of all classes, for probes. Nothing that selects may look at them.
+    """Labelled images of all classes, for probes; nothing that selects may read them.
 
     Attributes:
         train_images: uint8 [k, C, H, W], drawn from the whole training split.
@@ -44,7 +45,7 @@ class Labelled:
 
 @dataclass(frozen=True, eq=False)
 class OneClassSplit:
-    """What one trial trains on and is tested on.
+    """Training and test data of one trial.
 
     Attributes:
         train_images: uint8 [n, C, H, W], the normals in their original order, then the pollution.
@@ -52,6 +53,7 @@ class OneClassSplit:
         train_indices: int64 [n], their rows in the training split.
         test_images: uint8 [m, C, H, W], the whole test split.
         test_is_outlier: bool [m].
+        test_in_training: int64, rows of test images whose pixels are those of a training image.
         normal_class: index of the normal class.
         fingerprint: SHA-256 (hex) of the data and of which rows were taken.
         labelled: for probes; None if none were asked for.
@@ -63,6 +65,7 @@ class OneClassSplit:
     train_indices: npt.NDArray[np.int64]
     test_images: npt.NDArray[np.uint8]
     test_is_outlier: npt.NDArray[np.bool_]
+    test_in_training: npt.NDArray[np.int64]
     normal_class: int
     fingerprint: str
     labelled: Labelled | None = None
@@ -90,20 +93,15 @@ def one_class_split(
     of other classes, none of them pollution (the validation split of DROC's code).
 
     Raises:
-        InputError: an unknown class, a share out of range, sets that do not match, or too few
-            images.
+        InputError: an unknown class, a share out of range, sets that do not match, too few images,
+            or more than 1 % of the test images among those trained on.
     """
-    normal = class_index(train, normal_class)
     if not 0 <= pollution <= MAX_POLLUTION:
         raise InputError(f"pollution is {pollution}; need a share in [0, {MAX_POLLUTION}]")
     if not 0 <= held_out <= MAX_HELD_OUT:
         raise InputError(f"held_out is {held_out}; need a share in [0, {MAX_HELD_OUT}]")
-    if train.class_names != test.class_names or train.images.shape[1:] != test.images.shape[1:]:
-        raise InputError(
-            f"training and test split do not match: {train.images.shape[1:]} and "
-            f"{len(train.class_names)} classes against {test.images.shape[1:]} and "
-            f"{len(test.class_names)}"
-        )
+    train, test = matched(train, test)
+    normal = class_index(train, normal_class)
     normals = np.flatnonzero(train.labels == normal)
     others = np.flatnonzero(train.labels != normal)
     name = train.class_names[normal]
@@ -130,6 +128,7 @@ def one_class_split(
     lots = np.random.default_rng(derive_seed(seed, "held-out", normal)).permutation(normals)
     aside, normals = np.sort(lots[:withheld]), np.sort(lots[withheld:])
     indices = np.concatenate([normals, taken]).astype(np.int64)
+    repeated = seen_in_training(train.images[indices], test.images)
     digest = hashlib.sha256(f"{train.fingerprint} {test.fingerprint} {normal}".encode())
     digest.update(indices.data)
     return OneClassSplit(
@@ -138,6 +137,7 @@ def one_class_split(
         train_indices=indices,
         test_images=np.asarray(test.images),
         test_is_outlier=test_is_outlier,
+        test_in_training=repeated,
         normal_class=normal,
         fingerprint=digest.hexdigest(),
         labelled=_labelled(train, test, probe_images, seed) if probe_images else None,
@@ -161,8 +161,8 @@ def _labelled(train: ImageSet, test: ImageSet, count: int, seed: int) -> Labelle
 def class_index(image_set: ImageSet, normal_class: int | str) -> int:
     """The index of a class given by its name or its index."""
     names = image_set.class_names
-    if isinstance(normal_class, str) and normal_class in names:
-        return names.index(normal_class)
+    if isinstance(normal_class, str) and same_spelling(normal_class) in names:
+        return names.index(same_spelling(normal_class))
     try:
         index = int(normal_class)
     except ValueError:

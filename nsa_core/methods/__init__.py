@@ -1,81 +1,64 @@
 """Self-supervised methods by name."""
 
-import inspect
-from collections.abc import Mapping
-
-from nsa_core.errors import InputError, real, unknown, whole
 from nsa_core.methods.byol import BYOL
+from nsa_core.methods.csi import CSI
+from nsa_core.methods.droc import DROC
+from nsa_core.methods.firm import FIRM
+from nsa_core.methods.goad import GOAD
+from nsa_core.methods.mean_shifted import MeanShifted
 from nsa_core.methods.method import ENCODER_LAYERS, LAYERS, Augment, Method
+from nsa_core.methods.panda import PANDA
+from nsa_core.methods.pretrained import Frozen
+from nsa_core.methods.registry import (
+    Option,
+    available,
+    build,
+    check_norm,
+    checked_options,
+    has_backbone,
+    instances,
+    norms,
+    options,
+    own_score_versions,
+    recipe,
+    trains,
+)
+from nsa_core.methods.rotnet import RotNet
 from nsa_core.methods.simclr import SimCLR
+from nsa_core.methods.simclr_shifted import ShiftedSimCLR
 from nsa_core.methods.simsiam import SimSiam
-from nsa_core.models import NormVariant, ResNet
+from nsa_core.methods.stoc import STOC
+from nsa_core.methods.unicon_ha import UniConHA
 
 __all__ = [
     "BYOL",
+    "CSI",
+    "DROC",
     "ENCODER_LAYERS",
+    "FIRM",
+    "GOAD",
     "LAYERS",
+    "PANDA",
+    "STOC",
     "Augment",
+    "Frozen",
+    "MeanShifted",
     "Method",
+    "Option",
+    "RotNet",
+    "ShiftedSimCLR",
     "SimCLR",
     "SimSiam",
+    "UniConHA",
     "available",
     "build",
+    "check_norm",
     "checked_options",
+    "has_backbone",
+    "instances",
     "norms",
     "options",
+    "own_score_versions",
+    "recipe",
+    "trains",
 ]
-
-_METHODS: dict[str, type[BYOL | SimCLR | SimSiam]] = {
-    "byol": BYOL,
-    "simclr": SimCLR,
-    "simsiam": SimSiam,
-}
-
-
-def available() -> list[str]:
-    """Names of the methods."""
-    return sorted(_METHODS)
-
-
-def options(name: str) -> dict[str, int | float]:
-    """A method's own options with their defaults."""
-    if name not in _METHODS:
-        raise unknown("method", name, _METHODS)
-    parameters = inspect.signature(_METHODS[name]).parameters.values()
-    return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
-
-
-def norms(name: str) -> tuple[NormVariant, ...]:
-    """The norm variants that apply to a method."""
-    if name not in _METHODS:
-        raise unknown("method", name, _METHODS)
-    return _METHODS[name].norms
-
-
-def checked_options(name: str, given: Mapping[str, object]) -> dict[str, int | float]:
-    """A method's options, each of the kind of its default and above 0, or an InputError."""
-    defaults = options(name)
-    checked: dict[str, int | float] = {}
-    for key, value in given.items():
-        if key not in defaults:
-            raise unknown(f"option of {name}", key, defaults)
-        label = f"{name}'s option {key}"
-        if isinstance(defaults[key], int):
-            checked[key] = whole(label, value, 1)
-        elif not (number := real(label, value)) > 0:
-            raise InputError(f"{label} is {value}; need a number above 0")
-        else:
-            checked[key] = number
-    return checked
-
-
-def build(
-    name: str, encoder: ResNet, norm: NormVariant, own_options: Mapping[str, int | float]
-) -> Method:
-    """A method around an encoder, freshly initialised from torch's global generator.
-
-    Raises:
-        InputError: an unknown method or option, or a norm that the method cannot have.
-    """
-    checked = checked_options(name, own_options)
-    return _METHODS[name](encoder, norm, **checked)  # type: ignore[arg-type]

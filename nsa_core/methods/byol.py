@@ -2,6 +2,7 @@
 
 import copy
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -9,7 +10,7 @@ from torch import Tensor
 from nsa_core.errors import InputError
 from nsa_core.methods.method import Augment, Method
 from nsa_core.methods.simsiam import negative_cosine
-from nsa_core.models import NormVariant, ResNet, mlp, separate_views, unit_norm_if
+from nsa_core.models import NormScale, NormVariant, ResNet, mlp, separate_views, unit_norm_if
 
 
 class BYOL(Method):
@@ -26,7 +27,15 @@ class BYOL(Method):
         projector_dim: width of the projection.
         ema: initial decay of the target in (0, 1); rises to 1 along a cosine.
         head_bn_eps: epsilon of the heads' batch norms.
+        norm_scale: the length that f-norm and g-norm give vectors, "1" or "sqrt-d".
     """
+
+    recipe: ClassVar = {  # NSA's
+        "norm": "both",
+        "batch_size": 512,
+        "budget": 4000,
+        "learning_rate": 1e-4,
+    }
 
     def __init__(
         self,
@@ -37,20 +46,21 @@ class BYOL(Method):
         projector_dim: int = 256,
         ema: float = 0.99,
         head_bn_eps: float = 1e-5,
+        norm_scale: NormScale = NormScale.ONE,
     ) -> None:
         super().__init__()
         if not 0 < ema < 1:
             raise InputError(f"ema is {ema}; need a decay in (0, 1)")
         self.ema = ema
         self.encoder = encoder
-        self.f_norm = unit_norm_if(norm.on_embedding)
+        self.f_norm = unit_norm_if(norm.on_embedding, norm_scale)
         self.projector = mlp(
             [encoder.features, hidden_dim, projector_dim],
             output_bn=False,
             output_bias=True,
             bn_eps=head_bn_eps,
         )
-        self.g_norm = unit_norm_if(norm.on_projection)
+        self.g_norm = unit_norm_if(norm.on_projection, norm_scale)
         self.predictor = mlp(
             [projector_dim, hidden_dim, projector_dim],
             output_bn=False,
@@ -62,7 +72,7 @@ class BYOL(Method):
         self.target_projector = copy.deepcopy(self.projector).requires_grad_(False)
 
     def loss(self, images: Tensor, augment: Augment) -> Tensor:
-        views = torch.cat([augment(images), augment(images)])
+        views = augment(images, 2)
         projections = self.project(self.encoder(views))
         with torch.no_grad():
             targets = self.target_projector(self.f_norm(self.target_encoder(views)))
@@ -80,18 +90,16 @@ class BYOL(Method):
         target1, target2 = targets.detach().chunk(2)
         return 2 + 2 * negative_cosine(self.predict(projections), torch.cat([target2, target1]))
 
-    def after_step(self, progress: float) -> None:
+    def pace(self, progress: float) -> float:
+        """How far the target follows in a step: 1 minus its decay, which rises to 1."""
         decay = 1 - (1 - self.ema) * (math.cos(math.pi * progress) + 1) / 2
-        online: list[Tensor] = [*self.encoder.parameters(), *self.projector.parameters()]
-        target: list[Tensor] = [
-            *self.target_encoder.parameters(),
-            *self.target_projector.parameters(),
-        ]
+        return 1 - decay
+
+    def after_step(self, pace: Tensor) -> None:
+        pairs = (self.target_encoder, self.encoder), (self.target_projector, self.projector)
         with torch.no_grad():
-            torch._foreach_lerp_(target, online, 1 - decay)
-            for ours, theirs in zip(
-                [*self.target_encoder.buffers(), *self.target_projector.buffers()],
-                [*self.encoder.buffers(), *self.projector.buffers()],
-                strict=True,
-            ):
-                ours.copy_(theirs)
+            for target, online in pairs:
+                for slow, fast in zip(target.parameters(), online.parameters(), strict=True):
+                    slow.lerp_(fast, pace)
+                for ours, theirs in zip(target.buffers(), online.buffers(), strict=True):
+                    ours.copy_(theirs)

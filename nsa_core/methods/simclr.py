@@ -1,12 +1,14 @@
 """SimCLR (Chen et al. 2020) with NSA's f-norm."""
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from nsa_core.errors import InputError
 from nsa_core.methods.method import Augment, Method
-from nsa_core.models import NormVariant, ResNet, mlp, unit_norm_if
+from nsa_core.models import NormScale, NormVariant, ResNet, mlp, unit_norm_if
 
 
 class SimCLR(Method):
@@ -23,9 +25,16 @@ class SimCLR(Method):
         projector_dim: width of the projection.
         temperature: of the softmax over cosines, above 0 (DROC: 0.2).
         head_bn_eps: epsilon of the head's batch norm.
+        norm_scale: the length that f-norm gives vectors, "1" or "sqrt-d".
     """
 
     norms = (NormVariant.NONE, NormVariant.F)
+    recipe: ClassVar = {  # NSA's
+        "norm": "f",
+        "batch_size": 512,
+        "budget": 500,
+        "learning_rate": 1e-4,
+    }
 
     def __init__(
         self,
@@ -36,6 +45,7 @@ class SimCLR(Method):
         projector_dim: int = 128,
         temperature: float = 0.2,
         head_bn_eps: float = 1e-5,
+        norm_scale: NormScale = NormScale.ONE,
     ) -> None:
         super().__init__()
         if norm.on_projection:
@@ -47,7 +57,7 @@ class SimCLR(Method):
             raise InputError(f"temperature is {temperature}; need a number above 0")
         self.temperature = temperature
         self.encoder = encoder
-        self.f_norm = unit_norm_if(norm.on_embedding)
+        self.f_norm = unit_norm_if(norm.on_embedding, norm_scale)
         self.projector = mlp(
             [encoder.features, hidden_dim, projector_dim],
             output_bn=False,
@@ -56,7 +66,7 @@ class SimCLR(Method):
         )
 
     def loss(self, images: Tensor, augment: Augment) -> Tensor:
-        views = torch.cat([augment(images), augment(images)])
+        views = augment(images, 2)
         z = self.project(self.encoder(views))
         z1, z2 = z.chunk(2)
         return nt_xent(z1, z2, self.temperature)

@@ -1,11 +1,13 @@
 """SimSiam (Chen & He 2021) with NSA's f-norm and g-norm."""
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from nsa_core.methods.method import Augment, Method
-from nsa_core.models import NormVariant, ResNet, mlp, separate_views, unit_norm_if
+from nsa_core.models import NormScale, NormVariant, ResNet, mlp, separate_views, unit_norm_if
 
 
 class SimSiam(Method):
@@ -21,7 +23,15 @@ class SimSiam(Method):
         predictor_dim: width of the predictor's hidden layers.
         head_bn_eps: epsilon of the heads' batch norms. It is not negligible beside the variance
             of unit vectors, 1/d in each coordinate.
+        norm_scale: the length that f-norm and g-norm give vectors, "1" or "sqrt-d".
     """
+
+    recipe: ClassVar = {  # NSA's
+        "norm": "both",
+        "batch_size": 512,
+        "budget": 4000,
+        "learning_rate": 1e-4,
+    }
 
     def __init__(
         self,
@@ -31,17 +41,18 @@ class SimSiam(Method):
         projector_dim: int = 2048,
         predictor_dim: int = 512,
         head_bn_eps: float = 1e-5,
+        norm_scale: NormScale = NormScale.ONE,
     ) -> None:
         super().__init__()
         self.encoder = encoder
-        self.f_norm = unit_norm_if(norm.on_embedding)
+        self.f_norm = unit_norm_if(norm.on_embedding, norm_scale)
         self.projector = mlp(
             [encoder.features, projector_dim, projector_dim, projector_dim],
             output_bn=True,
             output_bias=True,
             bn_eps=head_bn_eps,
         )
-        self.g_norm = unit_norm_if(norm.on_projection)
+        self.g_norm = unit_norm_if(norm.on_projection, norm_scale)
         self.predictor = mlp(
             [projector_dim, predictor_dim, predictor_dim, projector_dim],
             output_bn=False,
@@ -52,7 +63,7 @@ class SimSiam(Method):
         separate_views(self, 2)
 
     def loss(self, images: Tensor, augment: Augment) -> Tensor:
-        views = torch.cat([augment(images), augment(images)])
+        views = augment(images, 2)
         return self.loss_of(self.project(self.encoder(views)))
 
     def project(self, embedding: Tensor) -> Tensor:

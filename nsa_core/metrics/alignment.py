@@ -1,13 +1,10 @@
 """How close the views of one image are to each other."""
 
-import numpy as np
-import numpy.typing as npt
-
 from nsa_core.errors import InputError
-from nsa_core.metrics.kappa import unit_rows
+from nsa_core.metrics.directions import Rows, library, unit_rows
 
 
-def alignment(first: npt.ArrayLike, second: npt.ArrayLike, alpha: float = 2.0) -> float:
+def alignment(first: Rows, second: Rows, alpha: float = 2.0) -> float:
     """Mean of |a - b|^alpha over pairs of unit rows, the two views of an image (Wang & Isola 2020).
 
     In [0, 2^alpha]; 0 when views agree. Features are [N, d] each, row by row, normalised here.
@@ -17,4 +14,4 @@ def alignment(first: npt.ArrayLike, second: npt.ArrayLike, alpha: float = 2.0) -
     a, b = unit_rows(first), unit_rows(second)
     if a.shape != b.shape:
         raise InputError(f"views are {list(a.shape)} and {list(b.shape)}; need two of one shape")
-    return float((np.linalg.norm(a - b, axis=1) ** alpha).mean())
+    return float((library(a).linalg.norm(a - b, axis=1) ** alpha).mean())

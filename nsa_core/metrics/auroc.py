@@ -29,7 +29,7 @@ def auroc(scores: npt.ArrayLike, is_outlier: npt.ArrayLike) -> float:
 def checked(
     scores: npt.ArrayLike, is_outlier: npt.ArrayLike
 ) -> tuple[npt.NDArray[np.generic], npt.NDArray[np.bool_]]:
-    """Scores [N] and booleans [N], or an InputError that says what is wrong with them."""
+    """Validate scores [N] and booleans [N]; raise an InputError that says what is wrong."""
     values, labels = np.asarray(scores), np.asarray(is_outlier)
     if values.ndim != 1 or values.shape != labels.shape:
         raise InputError(

@@ -8,48 +8,36 @@ on 1 - A.
 
 import math
 
-import numpy as np
-import numpy.typing as npt
-
 from nsa_core.errors import InputError
+from nsa_core.metrics.directions import Array, Rows, library, unit_rows
 
 _MAX_ITERATIONS = 60
 _HANKEL_TERMS = 12
 
 
-def kappa(features: npt.ArrayLike) -> float:
+def kappa(features: Rows) -> float:
     """Maximum-likelihood vMF concentration of features [N, d]; rows are normalised here.
 
-    Even uniform directions give ``kappa_floor(N, d)``: compare only at equal N and d.
-    All rows in one direction give infinity.
+    Even uniform directions give about d / sqrt(N), 16 at N = 1,000 and d = 512: compare only at
+    equal N and d. All rows in one direction give infinity.
 
     Raises:
         InputError: not [N, d] with d >= 2, not finite, or a row of zeros.
     """
-    return kappa_from_resultant(resultant_length(features), np.shape(features)[1])
+    unit = unit_rows(features)
+    return kappa_from_resultant(_length(unit), unit.shape[1])
 
 
-def resultant_length(features: npt.ArrayLike, *, debiased: bool = False) -> float:
+def resultant_length(features: Rows) -> float:
     """Length of the mean of the unit rows of [N, d], in [0, 1].
 
-    Even uniform directions give about 1 / sqrt(N). ``debiased`` takes that off, as
-    sqrt(max(0, (N R^2 - 1) / (N - 1))), so that sets of different sizes compare.
+    Even uniform directions give about 1 / sqrt(N), so sets of different sizes do not compare.
     """
-    unit = unit_rows(features)
-    length = min(float(np.linalg.norm(unit.mean(axis=0))), 1.0)
-    if not debiased or len(unit) == 1:
-        return length
-    return math.sqrt(max(0.0, (len(unit) * length * length - 1) / (len(unit) - 1)))
+    return _length(unit_rows(features))
 
 
-def kappa_floor(count: int, dim: int) -> float:
-    """The kappa that ``count`` uniform directions in ``dim`` dimensions give: about d / sqrt(N).
-
-    A fitted kappa near this says nothing; at N = 1,000 and d = 512 it is 16.
-    """
-    if count < 1:
-        raise InputError(f"count is {count}; need at least 1")
-    return kappa_from_resultant(1 / math.sqrt(count), dim)
+def _length(unit: Array) -> float:
+    return min(float(library(unit).linalg.norm(unit.mean(axis=0))), 1.0)
 
 
 def kappa_from_resultant(length: float, dim: int) -> float:
@@ -145,24 +133,10 @@ def _hankel_ratio(value: float, nu: float) -> tuple[float, float]:
 
 
 def _start(value: float, nu: float) -> int:
-    """Steps after which an error of one part in ten of the start has fallen below 1e-18."""
+    """Number of steps after which a relative error of 0.1 has shrunk below 1e-18."""
     log_left, k = 40.0, 1
     while log_left > 0:
         k += 1
         order = nu + k
         log_left -= 2 * math.log((order - 0.5 + math.hypot(value, order + 0.5)) / value)
     return k + 1
-
-
-def unit_rows(features: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """Rows of [N, d] scaled to length 1 in float64; refuses what has no direction, by name."""
-    values = np.asarray(features, dtype=np.float64)
-    if values.ndim != 2 or values.shape[0] < 1 or values.shape[1] < 2:
-        raise InputError(f"features are {list(values.shape)}; need [N, d] with d >= 2")
-    norms = np.linalg.norm(values, axis=1, keepdims=True)
-    if not np.isfinite(norms).all():
-        raise InputError("features are not finite; a feature holds NaN or infinity")
-    if (norms == 0).any():
-        raise InputError(f"feature row {int(np.argmin(norms))} is all zeros; it has no direction")
-    unit: npt.NDArray[np.float64] = values / norms
-    return unit

@@ -3,15 +3,15 @@
 import math
 
 import numpy as np
-import numpy.typing as npt
+from torch import Tensor
 
-from nsa_core.errors import InputError, whole
-from nsa_core.metrics.kappa import unit_rows
+from nsa_core.errors import InputError
+from nsa_core.metrics.directions import Array, Rows, library, unit_rows
 
 _BLOCK = 1024
 
 
-def uniformity(features: npt.ArrayLike, t: float = 2.0) -> float:
+def uniformity(features: Rows, t: float = 2.0) -> float:
     """log of the mean of exp(-t |a - b|^2) over pairs of distinct unit rows (Wang & Isola 2020).
 
     In [-4 t, 0]; 0 when all rows point the same way, lower is more uniform. Rows [N, d] are
@@ -23,7 +23,7 @@ def uniformity(features: npt.ArrayLike, t: float = 2.0) -> float:
     return math.log(mean)
 
 
-def mmd_to_uniform(features: npt.ArrayLike, gamma: float = 2.0) -> float:
+def mmd_to_uniform(features: Rows, gamma: float = 2.0) -> float:
     """Squared maximum mean discrepancy of directions to the uniform distribution on the sphere.
 
     Kernel exp(-gamma |a - b|^2). The uniform self term equals the cross term, because the sphere
@@ -37,21 +37,6 @@ def mmd_to_uniform(features: npt.ArrayLike, gamma: float = 2.0) -> float:
     """
     unit = unit_rows(features)
     return mean_kernel(unit, gamma) - uniform_kernel(unit.shape[1], gamma)
-
-
-def mmd_to_uniform_sampled(
-    features: npt.ArrayLike, gamma: float = 2.0, samples: int | None = None, seed: int = 0
-) -> float:
-    """The same, estimated from random uniform directions: what papers compute.
-
-    E k(x, x') - 2 E k(x, u) + E k(u, u'), each over distinct pairs; ``samples`` directions u
-    (as many as rows if None, at least 2) from ``seed``.
-    """
-    unit = unit_rows(features)
-    count = len(unit) if samples is None else whole("samples", samples, 2)
-    directions = unit_rows(np.random.default_rng(seed).normal(size=(count, unit.shape[1])))
-    cross = _kernel_sum(unit, directions, _checked(gamma)) / (len(unit) * len(directions))
-    return mean_kernel(unit, gamma) - 2 * cross + mean_kernel(directions, gamma)
 
 
 def uniform_kernel(dim: int, gamma: float) -> float:
@@ -75,31 +60,26 @@ def uniform_kernel(dim: int, gamma: float) -> float:
     return math.exp(log_scale + math.log(total))
 
 
-def mean_kernel(features: npt.ArrayLike, gamma: float) -> float:
+def mean_kernel(features: Rows, gamma: float) -> float:
     """Mean of exp(-gamma |a - b|^2) over pairs of distinct unit rows."""
-    unit = unit_rows(features)
+    unit, gamma = unit_rows(features), _checked(gamma)
     if len(unit) < 2:
         raise InputError("features have 1 row; pairs need at least 2")
     pairs = len(unit) * (len(unit) - 1)
-    return _kernel_sum(unit, unit, _checked(gamma), distinct=True) / pairs
+    total: Array = 0.0
+    for start in range(0, len(unit), _BLOCK):
+        cosines = unit[start : start + _BLOCK] @ unit.T
+        kernel = library(unit).exp(2 * gamma * (cosines.clip(max=1) - 1))
+        _fill_diagonal(kernel[:, start:])  # not subtracted: the ones would drown a small sum
+        total = total + kernel.sum()
+    return float(total) / pairs
 
 
-def _kernel_sum(
-    a: npt.NDArray[np.float64],
-    b: npt.NDArray[np.float64],
-    gamma: float,
-    *,
-    distinct: bool = False,
-) -> float:
-    """Sum over all pairs of rows; ``distinct`` leaves out row i of a with row i of b."""
-    total = 0.0
-    for start in range(0, len(a), _BLOCK):
-        cosines = a[start : start + _BLOCK] @ b.T
-        kernel = np.exp(2 * gamma * (np.minimum(cosines, 1) - 1))
-        if distinct:  # left out, not subtracted: the ones would drown a small sum
-            np.fill_diagonal(kernel[:, start:], 0)
-        total += float(kernel.sum())
-    return total
+def _fill_diagonal(kernel: Array) -> None:
+    if isinstance(kernel, Tensor):
+        kernel.fill_diagonal_(0)
+    else:
+        np.fill_diagonal(kernel, 0)
 
 
 def _checked(value: float, name: str = "gamma") -> float:

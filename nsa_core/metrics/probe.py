@@ -1,4 +1,4 @@
-"""What frozen features know of the classes: probes with labels, for analysis alone."""
+"""Linear and k-NN probes on frozen features; they use labels, so for analysis only."""
 
 import numpy as np
 import numpy.typing as npt
@@ -90,7 +90,7 @@ def _check(
     test: Tensor,
     test_labels: npt.NDArray[np.int64],
 ) -> int:
-    """The number of classes, or an InputError."""
+    """Check the inputs; return the number of classes."""
     for name, features, labels in (
         ("training", train, train_labels),
         ("test", test, test_labels),

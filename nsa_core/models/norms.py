@@ -1,5 +1,6 @@
 """The paper's idea: where the l2-normalisations sit (NSA, section 3)."""
 
+import math
 from enum import StrEnum
 
 import torch.nn.functional as F
@@ -25,13 +26,29 @@ class NormVariant(StrEnum):
         return self in (NormVariant.G, NormVariant.BOTH)
 
 
+class NormScale(StrEnum):
+    """The length of normalised vectors: 1, as the paper's formulas have it, or sqrt(d).
+
+    The batch norms behind see the squares of their coordinates, 1/d or 1 on average: beside their
+    epsilon the first is not large (METHODS, section 2.1).
+    """
+
+    ONE = "1"
+    SQRT_D = "sqrt-d"
+
+
 class UnitNorm(nn.Module):
-    """x / ||x|| along the last dimension, in float32, with its gradient."""
+    """x / ||x|| along the last dimension, in float32, with its gradient; times the scale."""
+
+    def __init__(self, scale: NormScale = NormScale.ONE) -> None:
+        super().__init__()
+        self.scale = scale
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.normalize(x.float(), dim=-1)
+        unit = F.normalize(x.float(), dim=-1)
+        return unit * math.sqrt(x.shape[-1]) if self.scale == NormScale.SQRT_D else unit
 
 
-def unit_norm_if(wanted: bool) -> nn.Module:
+def unit_norm_if(wanted: bool, scale: NormScale = NormScale.ONE) -> nn.Module:
     """A UnitNorm, or nothing."""
-    return UnitNorm() if wanted else nn.Identity()
+    return UnitNorm(scale) if wanted else nn.Identity()

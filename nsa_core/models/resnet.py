@@ -1,10 +1,10 @@
 """ResNet for small images: a 3x3 stem, no max-pool, basic blocks (He et al. 2016; CSI, DROC)."""
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nsa_core.errors import InputError
+from nsa_core.models.encoder import Encoder
 from nsa_core.models.view_norm import ViewBatchNorm
 
 BLOCKS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
@@ -31,8 +31,8 @@ class BasicBlock(nn.Module):
         return F.relu(self.bn2(self.conv2(y)) + self.shortcut(x))
 
 
-class ResNet(nn.Module):
-    """Encoder f: images in [0, 1] to pooled features.
+class ResNet(Encoder):
+    """ResNet with a stem for small images.
 
     Args:
         depth: 10, 18 or 34.
@@ -66,26 +66,8 @@ class ResNet(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Embedding y: float32 [B, 8 * width], the pooled last stage."""
-        return _pool(self._maps(images)[-1])
+    def parts(self) -> list[nn.Module]:
+        return [self.stem, *self.stages]
 
-    def pooled_stages(self, images: Tensor) -> list[Tensor]:
-        """The pooled stem and stages 1 to 4, each float32 [B, channels]."""
-        return [_pool(feature_map) for feature_map in self._maps(images)]
-
-    def _maps(self, images: Tensor) -> list[Tensor]:
-        x = (images - 0.5) / 0.5
-        if x.shape[1] == 1:
-            x = x.expand(-1, 3, -1, -1)
-        if next(self.parameters()).is_contiguous(memory_format=torch.channels_last):
-            x = x.contiguous(memory_format=torch.channels_last)
-        maps = [self.stem(x)]
-        for stage in self.stages:
-            maps.append(stage(maps[-1]))
-        return maps
-
-
-def _pool(feature_map: Tensor) -> Tensor:
-    """Global average in float32, whatever the precision of the map."""
-    return feature_map.float().mean(dim=(2, 3))
+    def prepared(self, images: Tensor) -> Tensor:
+        return (images - 0.5) / 0.5

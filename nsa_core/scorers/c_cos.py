@@ -6,7 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nsa_core.scorers.features import Features, Scores, prepared, score_blocks, working_dtype
+from nsa_core.errors import InputError
+from nsa_core.scorers import left_out
+from nsa_core.scorers.features import Features, FeatureSet, Scores, score_blocks, working_dtype
 from nsa_core.scorers.neighbours import chord_to_angle
 from nsa_core.scorers.whitening import COVARIANCE, FLOOR, Whitening
 
@@ -40,8 +42,9 @@ class CCos:
 
     def fit(self, train_features: Features) -> Self:
         """Learn mean and covariance of the training features [n, d]."""
-        features = prepared(train_features, normalize=self.normalize)
-        self.whitening_ = Whitening.fit(features, self.covariance, self.floor)
+        found = FeatureSet.of(train_features)
+        features = found.rows(normalize=self.normalize)
+        self.whitening_ = Whitening.of(found, self.covariance, self.floor, normalize=self.normalize)
         if self.center:
             direction = self._unit(features, torch.float64).mean(dim=0)
         else:
@@ -61,8 +64,14 @@ class CCos:
         )
 
     def leave_one_out(self) -> Scores:
-        """Scores of the training features; one of thousands hardly moves the mean."""
-        return self._angle(self.train_, torch.float64).cpu().numpy()
+        """Scores of the training features, each left out of mean and covariance.
+
+        Raises:
+            InputError: centred, where every row moves the direction of every other one.
+        """
+        if self.center:
+            raise InputError("a centred c-Cos has no leave-one-out scores; use center=False")
+        return left_out.angles_to_mean(self.train_, self.whitening_).cpu().numpy()
 
     def _angle(self, features: Tensor, dtype: torch.dtype) -> Tensor:
         return chord_to_angle((self._unit(features, dtype) - self.centre_).norm(dim=1))

@@ -9,6 +9,8 @@ from torch import Tensor
 from nsa_core.errors import InputError
 from nsa_core.scorers.features import Features, Scores, prepared, score_blocks
 
+_SMALLEST = torch.finfo(torch.float64).tiny
+
 
 class GaussianDensity:
     """-log N(x; mu, S + r I), the negative log-likelihood in nats.
@@ -31,13 +33,7 @@ class GaussianDensity:
             raise InputError(f"ridge is {self.ridge}; need a number above 0")
         self.train_ = prepared(train_features, normalize=self.normalize)
         self.mean_ = self.train_.mean(dim=0)
-        centred = self.train_ - self.mean_
-        covariance = centred.T @ centred / len(centred)
-        covariance.diagonal().add_(self.ridge)
-        self.factor_: Tensor
-        self.factor_, failed = torch.linalg.cholesky_ex(covariance)
-        if failed:
-            raise InputError(f"ridge is {self.ridge}, too small for the covariance to be inverted")
+        self.factor_ = self._factor(len(self.train_))
         return self
 
     def score(self, features: Features) -> Scores:
@@ -47,12 +43,37 @@ class GaussianDensity:
         )
 
     def leave_one_out(self) -> Scores:
-        """Scores of the training features; one of thousands hardly moves the mean."""
-        return self._negative_log_likelihood(self.train_).cpu().numpy()
+        """Scores of the training features, each left out of mean and covariance.
+
+        By Sherman and Morrison, as in ``left_out``; 0 if it is the only one.
+        """
+        count = len(self.train_)
+        if count == 1:
+            return self.mean_.new_zeros(1).cpu().numpy()
+        offsets = (self.train_ - self.mean_).T
+        factor = self._factor(count - 1)
+        solved = torch.cholesky_solve(offsets, factor)
+        squared = (offsets * solved).sum(dim=0)
+        floor = self.ridge * solved.square().sum(dim=0) / squared.clamp_min(_SMALLEST)
+        left = torch.maximum(1 - squared * count / (count - 1) ** 2, floor)
+        distances = squared / left * (count / (count - 1)) ** 2
+        return (self._nats(distances, factor) + left.log() / 2).cpu().numpy()
+
+    def _factor(self, divisor: int) -> Tensor:
+        """The Cholesky factor [d, d] of the scatter over ``divisor``, plus the ridge."""
+        centred = self.train_ - self.mean_
+        covariance = centred.T @ centred / divisor
+        covariance.diagonal().add_(self.ridge)
+        factor, failed = torch.linalg.cholesky_ex(covariance)
+        if failed:
+            raise InputError(f"ridge is {self.ridge}, too small for the covariance to be inverted")
+        return factor  # type: ignore[no-any-return]
 
     def _negative_log_likelihood(self, features: Tensor) -> Tensor:
         offsets = (features - self.mean_).T
         scaled: Tensor = torch.linalg.solve_triangular(self.factor_, offsets, upper=False)
-        log_root = self.factor_.diagonal().log().sum()  # half of log det
-        squared: Tensor = scaled.square().sum(dim=0)
-        return squared / 2 + log_root + len(self.mean_) * math.log(2 * math.pi) / 2
+        return self._nats(scaled.square().sum(dim=0), self.factor_)
+
+    def _nats(self, distances: Tensor, factor: Tensor) -> Tensor:
+        log_root = factor.diagonal().log().sum()  # half of log det
+        return distances / 2 + log_root + len(self.mean_) * math.log(2 * math.pi) / 2

@@ -50,8 +50,7 @@ class KDE:
         parts = []
         for start in range(0, len(self.rows_), _BLOCK):
             exponents = self._exponents(self.rows_[start : start + _BLOCK])
-            own = torch.arange(len(exponents), device=exponents.device)
-            exponents[own, start + own] = -torch.inf
+            exponents[:, start:].fill_diagonal_(-torch.inf)
             parts.append(self._soft_distance(exponents, others=len(self.rows_) - 1))
         return torch.cat(parts).cpu().numpy()
 
@@ -71,7 +70,7 @@ def droc_gamma(unit: Tensor) -> float:
 
 
 def checked_gamma(gamma: float | None, unit: Tensor) -> float:
-    """The bandwidth asked for, or DROC's."""
+    """The given bandwidth, validated, or DROC's default."""
     if gamma is not None and not (math.isfinite(gamma) and gamma > 0):
         raise InputError(f"gamma is {gamma}; need a number above 0, or None for DROC's")
     return droc_gamma(unit) if gamma is None else float(gamma)

@@ -56,32 +56,28 @@ class LayerEnsemble:
                 f"{len(layers)} layers given; the ensemble was fit on {len(self.parts_)}"
             )
         _check_rows(layers)
-        return sum_of_scaled(
+        return self.combine(
             [
                 (train_scores, part.score(features))
                 for parts, features in zip(self.parts_, layers, strict=True)
                 for part, train_scores in parts
-            ],
-            self.scale,
+            ]
         )
 
+    def combine(self, parts: Sequence[tuple[Scores, Scores]]) -> Scores:
+        """The sum over (leave-one-out training scores, test scores) of parts that are scored.
 
-def sum_of_scaled(
-    pairs: Sequence[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]], scale: str
-) -> Scores:
-    """The sum over (training scores, test scores) of the test scores on the training's scale.
-
-    A part whose training scores are all equal has no range, and adds nothing.
-    """
-    total = np.zeros(len(pairs[0][1]))
-    for train_scores, test_scores in pairs:
-        if scale == "rank":
-            total += _rank(train_scores, test_scores)
-            continue
-        low, high = np.quantile(train_scores, SPANS[scale])
-        if high > low:
-            total += (test_scores - low) / (high - low)
-    return total
+        A part whose training scores are all equal has no range, and adds nothing.
+        """
+        total = np.zeros(len(parts[0][1]))
+        for train_scores, test_scores in parts:
+            if self.scale == "rank":
+                total += _rank(train_scores, test_scores)
+                continue
+            low, high = np.quantile(train_scores, SPANS[self.scale])
+            if high > low:
+                total += (test_scores - low) / (high - low)
+        return total
 
 
 def _rank(

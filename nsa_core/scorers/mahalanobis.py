@@ -5,7 +5,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from nsa_core.scorers.features import Features, Scores, prepared, score_blocks, working_dtype
+from nsa_core.scorers import left_out
+from nsa_core.scorers.features import Features, FeatureSet, Scores, score_blocks, working_dtype
 from nsa_core.scorers.whitening import COVARIANCE, FLOOR, Whitening
 
 
@@ -26,8 +27,9 @@ class Mahalanobis:
 
     def fit(self, train_features: Features) -> Self:
         """Learn mean and covariance of the training features [n, d]."""
-        self.train_ = prepared(train_features, normalize=self.normalize)
-        self.whitening_ = Whitening.fit(self.train_, self.covariance, self.floor)
+        found = FeatureSet.of(train_features)
+        self.train_ = found.rows(normalize=self.normalize)
+        self.whitening_ = Whitening.of(found, self.covariance, self.floor, normalize=self.normalize)
         return self
 
     def score(self, features: Features) -> Scores:
@@ -41,8 +43,8 @@ class Mahalanobis:
         )
 
     def leave_one_out(self) -> Scores:
-        """Scores of the training features; one of thousands hardly moves the mean."""
-        return self._distance(self.train_, torch.float64).cpu().numpy()
+        """Scores of the training features, each left out of mean and covariance."""
+        return left_out.squared_distances(self.train_, self.whitening_).cpu().numpy()
 
     def _distance(self, features: Tensor, dtype: torch.dtype) -> Tensor:
         return self.whitening_(features, dtype, center=True).square().sum(dim=1)

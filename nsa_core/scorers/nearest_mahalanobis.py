@@ -4,7 +4,8 @@ from typing import Self
 
 import torch
 
-from nsa_core.scorers.features import Features, Scores, prepared, score_blocks, working_dtype
+from nsa_core.scorers.features import Features, FeatureSet, Scores, score_blocks, working_dtype
+from nsa_core.scorers.left_out_neighbours import nearest_distances
 from nsa_core.scorers.neighbours import Neighbours
 from nsa_core.scorers.whitening import COVARIANCE, FLOOR, Whitening
 
@@ -26,9 +27,11 @@ class NearestMahalanobis:
 
     def fit(self, train_features: Features) -> Self:
         """Whiten and keep the training features [n, d]."""
-        features = prepared(train_features, normalize=self.normalize)
-        self.whitening_ = Whitening.fit(features, self.covariance, self.floor)
+        found = FeatureSet.of(train_features)
+        features = found.rows(normalize=self.normalize)
+        self.whitening_ = Whitening.of(found, self.covariance, self.floor, normalize=self.normalize)
         self.neighbours_ = Neighbours(self.whitening_(features, torch.float64, center=True))
+        self.train_ = features
         return self
 
     def score(self, features: Features) -> Scores:
@@ -44,5 +47,5 @@ class NearestMahalanobis:
         )
 
     def leave_one_out(self) -> Scores:
-        """Scores of the training features, each left out of the rows it is compared with."""
-        return self.neighbours_.left_out()[:, 0].square().cpu().numpy()
+        """Scores of the training features, each left out of mean, covariance and search."""
+        return nearest_distances(self.train_, self.whitening_).square().cpu().numpy()

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 _BLOCK = 512
-_COPIES = 8  # duplicates of a row that are looked past when it is left out
+COPIES = 8  # duplicates of a row that are looked past when it is left out
 _SAME = 1e-3  # of the median distance to the last row found: closer ones show the same image
 
 
@@ -49,14 +49,10 @@ class Neighbours:
         for start in range(0, len(self.rows), _BLOCK):
             block = self.rows[start : start + _BLOCK]
             closeness = self._closeness(block, torch.float32)
-            own = torch.arange(len(block), device=block.device)
-            closeness[own, start + own] = -torch.inf
-            near = closeness.topk(min(k + _COPIES, len(self.rows) - 1), dim=1).indices
+            closeness[:, start:].fill_diagonal_(-torch.inf)
+            near = closeness.topk(min(k + COPIES, len(self.rows) - 1), dim=1).indices
             found.append(self._distances(block, near))
-        distances = torch.cat(found)
-        copies = (distances <= _SAME * distances[:, -1].median()).sum(dim=1, keepdim=True)
-        wanted = copies + torch.arange(min(k, distances.shape[1]), device=distances.device)
-        return distances.gather(1, wanted.clamp_max(distances.shape[1] - 1))
+        return past_copies(torch.cat(found), k)
 
     def _closeness(self, offsets: Tensor, dtype: torch.dtype) -> Tensor:
         """[B, n], q'b - |b|^2 / 2."""
@@ -67,6 +63,13 @@ class Neighbours:
     def _distances(self, offsets: Tensor, near: Tensor) -> Tensor:
         found: Tensor = torch.linalg.vector_norm(offsets[:, None] - self.rows[near], dim=2)
         return found.sort(dim=1).values
+
+
+def past_copies(distances: Tensor, k: int = 1) -> Tensor:
+    """[n, k] of rising distances [n, c] to other rows, those that show the same image left out."""
+    copies = (distances <= _SAME * distances[:, -1].median()).sum(dim=1, keepdim=True)
+    wanted = copies + torch.arange(min(k, distances.shape[1]), device=distances.device)
+    return distances.gather(1, wanted.clamp_max(distances.shape[1] - 1))
 
 
 def chord_to_angle(chord: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What every scorer is."""
+"""The scorer protocol."""
 
 from typing import Protocol, Self
 
@@ -6,7 +6,7 @@ from nsa_core.scorers.features import Features, Scores
 
 
 class Scorer(Protocol):
-    """Anything that can be fit on features [n, d] and gives a score for each of [m, d]."""
+    """Fits on features [n, d] and scores features [m, d]."""
 
     def fit(self, train_features: Features) -> Self: ...
 

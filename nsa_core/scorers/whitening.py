@@ -6,14 +6,37 @@ import torch
 from torch import Tensor
 
 from nsa_core.errors import InputError, unknown
+from nsa_core.scorers.features import FeatureSet
+from nsa_core.scorers.floored import unfloored_distances
+from nsa_core.scorers.moments import Moments, moments_of
 
 COVARIANCES = ("empirical", "ledoit-wolf", "pinv", "student-t")
 COVARIANCE = "ledoit-wolf"  # the best of them on clean data (docs/open_questions.md)
 FLOOR = 1e-6  # of the largest eigenvalue; dead ReLU channels have a variance of exactly zero
 _FREEDOM = 1.0  # degrees of freedom of the Student-t fit: the heaviest tail in common use
+_FACTORED = ("cuda",)  # devices whose eigenvalues are slow; a CPU keeps the bits of its stores
 _ROUNDS = 15  # of re-weighting, after which its shape hardly moves
-_SMALLEST = torch.finfo(torch.float64).tiny
-_ROUNDING = 16 * torch.finfo(torch.float64).eps  # of the mean of equal rows, relative
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """C = (1/n) sum_i w_i o_i o_i' of the offsets o_i from the mean, and what S makes of it.
+
+    Attributes:
+        weights: float64 [n], of the training rows.
+        vectors: float64 [d, r], the eigenvectors of C that carry variance.
+        values: float64 [r], their eigenvalues in C.
+        kept: the share of C in S, float64 []; 1 without shrinkage.
+        added: float64 [r], what S adds to ``kept * values``: by a floor, or by shrinkage.
+        rest: the variance in S of all other directions, float64 []; 0 drops them.
+    """
+
+    weights: Tensor
+    vectors: Tensor
+    values: Tensor
+    kept: Tensor
+    added: Tensor
+    rest: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,10 +46,12 @@ class Whitening:
     Attributes:
         mean: float64 [d].
         matrix: float64 [d, d], symmetric.
+        spectrum: how S came about; for leave-one-out.
     """
 
     mean: Tensor
     matrix: Tensor
+    spectrum: Spectrum
 
     @classmethod
     def fit(
@@ -45,46 +70,67 @@ class Whitening:
         Raises:
             InputError: an unknown covariance, or a floor out of range.
         """
+        return cls.of(FeatureSet(features), covariance, floor, normalize=False)
+
+    @classmethod
+    def of(
+        cls, features: FeatureSet, covariance: str, floor: float, *, normalize: bool
+    ) -> "Whitening":
+        """The same of a set's rows, scaled to length 1 if asked for; scorers of one set share it,
+        and those that differ in the covariance alone the decomposition.
+        """
         if covariance not in COVARIANCES:
             raise unknown("covariance", covariance, COVARIANCES)
         if not 0 <= floor < 1:
             raise InputError(f"floor is {floor}; need a number in [0, 1)")
-        if covariance == "student-t":
-            return cls._fit_student_t(features, floor)
-        return cls._fit_weighted(features, torch.ones_like(features[:, :1]), covariance, floor)
+
+        def make() -> Whitening:
+            rows = features.rows(normalize=normalize)
+            moments = features.once(("moments", normalize), lambda: moments_of(rows))
+            if covariance == "student-t":
+                return cls._fit_student_t(rows, moments, floor)
+            return cls.from_moments(moments, covariance, floor)
+
+        return features.once(("whitening", normalize, covariance, floor), make)
 
     @classmethod
-    def _fit_student_t(cls, features: Tensor, floor: float) -> "Whitening":
+    def _fit_student_t(cls, rows: Tensor, moments: Moments, floor: float) -> "Whitening":
         """Each round weighs rows by (1 + d) / (1 + m), m their squared Mahalanobis distance."""
-        dim = features.shape[1]
-        weights = torch.ones_like(features[:, :1])
+        dim, weights = rows.shape[1], moments.weights
         for _ in range(_ROUNDS):
-            fitted = cls._fit_weighted(features, weights, "empirical", floor)
-            distances = ((features - fitted.mean) @ fitted.matrix).square().sum(dim=1, keepdim=True)
+            distances = None
+            if rows.device.type in _FACTORED:
+                distances = unfloored_distances(rows, weights, floor)
+            if distances is None:
+                if weights is not moments.weights:
+                    moments = moments_of(rows, weights)
+                fitted = cls.from_moments(moments, "empirical", floor)
+                distances = ((rows - fitted.mean) @ fitted.matrix).square().sum(dim=1, keepdim=True)
             weights = (_FREEDOM + dim) / (_FREEDOM + distances)
-        return cls._fit_weighted(features, weights, "empirical", floor)
+        return cls.from_moments(moments_of(rows, weights), "empirical", floor)
 
     @classmethod
-    def _fit_weighted(
-        cls, features: Tensor, weights: Tensor, covariance: str, floor: float
-    ) -> "Whitening":
-        """Mean and covariance of rows with weights [n, 1]."""
-        mean = (weights * features).sum(dim=0) / weights.sum()
-        centred = weights.sqrt() * (features - mean)
-        values, vectors = _spectrum(centred, _ROUNDING * mean.norm())
-        identity = torch.eye(len(mean), dtype=features.dtype, device=features.device)
+    def from_moments(cls, moments: Moments, covariance: str, floor: float) -> "Whitening":
+        """From mean and eigenvalues; ``covariance`` is any but "student-t"."""
+        mean, values, vectors = moments.mean, moments.values, moments.vectors
+        weights = moments.weights[:, 0]
+        identity = torch.eye(len(mean), dtype=mean.dtype, device=mean.device)
+        kept, rest = mean.new_ones(()), mean.new_zeros(())
         if len(values) == 0:  # all rows are equal: nothing to divide by
-            return cls(mean, identity)
-        rest = torch.zeros_like(values[:1])  # variance of the directions that are not listed
+            return cls(mean, identity, Spectrum(weights, vectors, values, kept, values, kept))
+        estimate = values
         if covariance == "empirical":
-            rest = values[-1:] * max(floor, len(mean) * torch.finfo(torch.float64).eps)
-            values = values.clamp_min(rest)
+            rest = values[-1] * max(floor, len(mean) * torch.finfo(torch.float64).eps)
+            estimate = values.clamp_min(rest)
         elif covariance == "ledoit-wolf":
-            share, scale = _shrinkage(centred, values)
-            values, rest = (1 - share) * values + share * scale, share * scale + rest
+            share, scale = _shrinkage(moments)
+            kept, rest = 1 - share, share * scale
+            estimate = kept * values + rest
         elsewhere = rest.rsqrt() if rest > 0 else rest
-        matrix = vectors * (values.rsqrt() - elsewhere) @ vectors.T + elsewhere * identity
-        return cls(mean, (matrix + matrix.T) / 2)
+        matrix = vectors * (estimate.rsqrt() - elsewhere) @ vectors.T + elsewhere * identity
+        added = estimate - kept * values
+        spectrum = Spectrum(weights, vectors, values, kept, added, rest)
+        return cls(mean, (matrix + matrix.T) / 2, spectrum)
 
     def __call__(self, features: Tensor, dtype: torch.dtype, *, center: bool) -> Tensor:
         """Whitened float64 features [N, d], multiplied in ``dtype``; of x - mean, or of x.
@@ -96,30 +142,11 @@ class Whitening:
         return whitened if center else whitened + self.mean @ self.matrix
 
 
-def _spectrum(centred: Tensor, rounding: Tensor) -> tuple[Tensor, Tensor]:
-    """Eigenvalues [r] above rounding, rising, and eigenvectors [d, r] of the covariance (1/n).
-
-    ``rounding`` is how long an offset the subtraction of the mean may leave of equal rows.
-    Of fewer samples than dimensions the n x n Gram matrix has the same ones, at less cost.
-    """
-    n, d = centred.shape
-    gram = centred.T @ centred if d <= n else centred @ centred.T
-    values, vectors = torch.linalg.eigh(gram / n)
-    largest = values[-1]
-    noise = largest * max(n, d) * torch.finfo(torch.float64).eps
-    real = values > torch.maximum(noise, rounding.square()).clamp_min(_SMALLEST)
-    values, vectors = values[real], vectors[:, real]
-    if d > n:
-        vectors = centred.T @ vectors / (n * values).sqrt()
-    return values, vectors
-
-
-def _shrinkage(centred: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-    """s and m of (1 - s) S + s m I, from the features and the eigenvalues of S (L & W 2004)."""
-    n, d = centred.shape
+def _shrinkage(moments: Moments) -> tuple[Tensor, Tensor]:
+    """s and m of (1 - s) C + s m I (Ledoit & Wolf 2004)."""
+    n, d, values = len(moments.weights), len(moments.mean), moments.values
     scale = values.sum() / d
-    misfit = values.square().sum() - d * scale.square()  # |S - m I|^2
-    fourth = centred.square().sum(dim=1).square().mean()
-    noise = (fourth - values.square().sum()) / n
+    misfit = values.square().sum() - d * scale.square()  # |C - m I|^2
+    noise = (moments.fourth - values.square().sum()) / n
     share = (noise / misfit).clamp(0, 1) if misfit > 0 else torch.zeros_like(scale)
     return share, scale

@@ -2,16 +2,18 @@
 
 from nsa_core.training.checkpoint import UnusableCheckpointError
 from nsa_core.training.embedding import embed
-from nsa_core.training.evaluation import Evaluation, Probes, TestResult, score_layers
+from nsa_core.training.evaluation import Evaluation, Probes, TestResult
 from nsa_core.training.precision import best_precision
 from nsa_core.training.schedule import Schedule, log_spaced, plan
+from nsa_core.training.scores import score_layers, score_versions
 from nsa_core.training.signals import Geometry, Signals
-from nsa_core.training.train import build_method, train
+from nsa_core.training.train import Pulse, build_method, train
 
 __all__ = [
     "Evaluation",
     "Geometry",
     "Probes",
+    "Pulse",
     "Schedule",
     "Signals",
     "TestResult",
@@ -22,5 +24,6 @@ __all__ = [
     "log_spaced",
     "plan",
     "score_layers",
+    "score_versions",
     "train",
 ]

@@ -1,32 +1,24 @@
-"""A training's state: written whole or not at all, read without executing anything."""
+"""Checkpoints: written atomically, loaded without executing anything."""
 
 import io
 import os
-import pickle
-import struct
-import zlib
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
-from zipfile import BadZipFile, ZipFile
 
 import torch
 
 from nsa_core.errors import InputError
+from nsa_core.torch_file import NotTensorsError, NotWholeError, read_torch_file
 
 VERSION = 1
 
-_ARCHIVE = b"PK\x03\x04"
-_NOT_WHOLE = (
-    BadZipFile, EOFError, KeyError, OSError, RuntimeError, ValueError, struct.error, zlib.error
-)  # fmt: skip
-
 
 class UnusableCheckpointError(InputError):
-    """A checkpoint that cannot be continued; without it the training gives the same numbers."""
+    """The checkpoint cannot be resumed; training from scratch gives the same numbers."""
 
 
 class WholeFile(Protocol):
-    """What is not on a disk but behaves as a ``Path`` does, and is replaced whole by nature."""
+    """A path-like object that is not on disk and whose writes are atomic."""
 
     def exists(self) -> bool: ...
     def read_bytes(self) -> bytes: ...
@@ -47,7 +39,8 @@ def save_checkpoint(path: CheckpointFile, state: dict[str, Any]) -> None:
         return
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with partial.open("wb") as stream:
+        partial.unlink(missing_ok=True)  # of a process of this number that was killed
+        with partial.open("xb") as stream:
             torch.save({"version": VERSION, **state}, stream)
             stream.flush()
             os.fsync(stream.fileno())
@@ -68,18 +61,16 @@ def load_checkpoint(path: CheckpointFile, config: str, fingerprint: str) -> dict
         return None
     advice = "move it away to train from the start"
     try:
-        with path.open("rb") if isinstance(path, Path) else io.BytesIO(path.read_bytes()) as stream:
-            _check_whole(stream)
-            state = torch.load(stream, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
+        with _opened(path) as stream:
+            state = read_torch_file(stream)
+    except NotTensorsError as error:
         raise InputError(
             f"checkpoint {path} cannot be read: it holds more than tensors and plain values, which "
-            f"could run code ({str(error).splitlines()[0]}); {advice}"
+            f"could run code ({error}); {advice}"
         ) from error
-    except _NOT_WHOLE as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    except (NotWholeError, OSError, RuntimeError) as error:  # the last from a storage
         raise UnusableCheckpointError(
-            f"checkpoint {path} cannot be read ({reason}); {advice}"
+            f"checkpoint {path} cannot be read ({error}); {advice}"
         ) from error
     if not isinstance(state, dict) or state.get("version") != VERSION:
         found = state.get("version") if isinstance(state, dict) else None
@@ -95,10 +86,8 @@ def load_checkpoint(path: CheckpointFile, config: str, fingerprint: str) -> dict
     return state
 
 
-def _check_whole(stream: BinaryIO) -> None:
-    """Compare every part with its checksum, which torch writes and does not read."""
-    if _ARCHIVE.startswith(stream.read(len(_ARCHIVE))):  # else torch says what it is
-        with ZipFile(stream) as archive:
-            if damaged := archive.testzip():
-                raise BadZipFile(f"{damaged} is not what was written")
-    stream.seek(0)
+def _opened(path: CheckpointFile) -> BinaryIO:
+    """For reading; symbolic links are not followed, and a pipe is not waited for."""
+    if not isinstance(path, Path):
+        return io.BytesIO(path.read_bytes())
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")

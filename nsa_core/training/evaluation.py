@@ -1,4 +1,4 @@
-"""What is known of a model at one epoch: signals without labels, and apart from them the tests."""
+"""Evaluation of a model at one epoch: label-free signals, kept apart from test results."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,19 +11,22 @@ from torch import Tensor
 from nsa_core import scorers
 from nsa_core.config import TrialConfig
 from nsa_core.data import OneClassSplit
-from nsa_core.methods import ENCODER_LAYERS, Method
-from nsa_core.metrics import auroc, kappa, knn_probe, linear_probe, resultant_length
-from nsa_core.scorers.layer_ensemble import sum_of_scaled
+from nsa_core.methods import Method
+from nsa_core.metrics import (
+    Ranking,
+    kappa_from_resultant,
+    knn_probe,
+    linear_probe,
+    ranking,
+    resultant_length,
+)
+from nsa_core.metrics.directions import measured
 from nsa_core.training.embedding import embed
+from nsa_core.training.own_scores import own_scores
+from nsa_core.training.passes import passes_per_image
+from nsa_core.training.precision import true_float32
+from nsa_core.training.scores import fast_and, score_layers
 from nsa_core.training.signals import SPACES, Signals, measure_signals
-
-ENSEMBLES = {
-    "c-cos": (("c-cos",), "quantile"),
-    "c-cos-robust": (("c-cos-robust",), "quantile"),
-    "k-cos": (("k-cos",), "quantile"),
-    "k-cos-literal-c-cos": (("k-cos-literal", "c-cos"), "min-max"),
-}
-"""Scores of the layer "ensemble": what each encoder layer adds to the sum, and on which scale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +48,15 @@ class TestGeometry:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TestResult:
-    """What needs the test images and their flags; nothing that selects may see it.
+    """Results on the test split; nothing that selects may read them.
 
     Attributes:
         embedding, projection: geometry of the test features.
-        scores: (layer, scorer) to float64 [m], higher is more anomalous.
-        auroc: (layer, scorer) to a number in [0, 1].
+        scores: (layer, scorer) to float64 [m], higher is more anomalous; a method's own are on the
+            layer "method".
+        rankings: (layer, scorer) to AUROC, AUPRC and FPR95.
+        passes: at the last evaluation, how often a test image passes the encoder for its scores, by
+            "embedding" (all common ones) and "method" (the method's own).
     """
 
     __test__ = False  # not a test case
@@ -58,7 +64,13 @@ class TestResult:
     embedding: TestGeometry
     projection: TestGeometry
     scores: dict[tuple[str, str], npt.NDArray[np.float64]]
-    auroc: dict[tuple[str, str], float]
+    rankings: dict[tuple[str, str], Ranking]
+    passes: dict[str, float]
+
+    @property
+    def auroc(self) -> dict[tuple[str, str], float]:
+        """(layer, scorer) to AUROC in [0, 1]."""
+        return {name: each.auroc for name, each in self.rankings.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +93,7 @@ class Evaluation:
     """One evaluated epoch.
 
     Attributes:
-        epoch: epochs trained, from 1.
+        epoch: epochs trained, from 1; 0 for a method that trains nothing.
         step: optimiser steps trained.
         total_steps: of the whole training; equal to ``step`` at the end.
         signals: of the training split; what selects may read these.
@@ -102,55 +114,53 @@ class Evaluation:
     images_per_second: float
     evaluate_seconds: float
 
+    @property
+    def share(self) -> float:
+        """How much of the training is done, in (0, 1]."""
+        return self.step / self.total_steps if self.total_steps else 1.0
+
 
 def evaluate(
     method: Method,
     config: TrialConfig,
     split: OneClassSplit,
     device: torch.device,
-    loss: float,
+    loss: float | None,
     step: int,
+    last: bool,
 ) -> tuple[Signals, TestResult, Probes | None]:
-    """Embed training and test images without augmentation and measure them."""
-    train = embed(method, split.train_images, device)
-    test = embed(method, split.test_images, device)
-    signals = measure_signals(method, config, split.train_images, split.held_out, train, loss, step)
-    scores = score_layers(train, test, config.layers)
+    """Embed training and test images without augmentation and measure them, in true float32.
+
+    ``last`` says that no other evaluation follows: the time for scores that are expensive.
+    """
+    with true_float32(device):
+        train = embed(method, split.train_images, device)
+        test = embed(method, split.test_images, device)
+        signals = measure_signals(
+            method, config, split.train_images, split.held_out, train, loss, step
+        )
+        names = fast_and(scorers.SLOW if last else config.slow_scores)
+        scores = score_layers(train, test, config.layers, names)
+        scores |= own_scores(method, config, split, device, last)
+        probes = _probe(method, split, device, test)
+        passes = passes_per_image(method, config, split, device) if last else {}
     result = TestResult(
-        **{name: _test_geometry(test[name], split.test_is_outlier) for name in SPACES},
+        **{name: test_geometry(test[name], split.test_is_outlier) for name in SPACES},
         scores=scores,
-        auroc={name: auroc(values, split.test_is_outlier) for name, values in scores.items()},
+        rankings={name: ranking(each, split.test_is_outlier) for name, each in scores.items()},
+        passes=passes,
     )
-    return signals, result, _probe(method, split, device, test)
+    return signals, result, probes
 
 
-def score_layers(
-    train: Mapping[str, Tensor], test: Mapping[str, Tensor], layers: tuple[str, ...]
-) -> dict[tuple[str, str], npt.NDArray[np.float64]]:
-    """Every score of every layer asked for, and the ensembles if all encoder layers are."""
-    scores, scaled = {}, {}
-    for layer in layers:
-        for name in scorers.available():
-            scorer = scorers.build(name).fit(train[layer])
-            scores[layer, name] = scorer.score(test[layer])
-            if layer in ENCODER_LAYERS and any(name in parts for parts, _ in ENSEMBLES.values()):
-                scaled[layer, name] = scorer.leave_one_out(), scores[layer, name]
-    if set(ENCODER_LAYERS) <= set(layers):
-        for name, (parts, scale) in ENSEMBLES.items():
-            pairs = [scaled[layer, part] for layer in ENCODER_LAYERS for part in parts]
-            scores["ensemble", name] = sum_of_scaled(pairs, scale)
-    return scores
-
-
-def _test_geometry(features: Tensor, is_outlier: npt.NDArray[np.bool_]) -> TestGeometry:
-    rows = features.cpu().numpy()
-    normal, outlier = rows[~is_outlier], rows[is_outlier]
-    return TestGeometry(
-        kappa_normal=kappa(normal),
-        kappa_outlier=kappa(outlier),
-        resultant_normal=resultant_length(normal),
-        resultant_outlier=resultant_length(outlier),
-    )
+def test_geometry(features: Tensor, is_outlier: npt.NDArray[np.bool_]) -> TestGeometry:
+    """Of test features [m, d], from flags bool [m]."""
+    resultants = []
+    for kind in (~is_outlier, is_outlier):
+        index = torch.as_tensor(np.flatnonzero(kind), device=features.device)
+        resultants.append(resultant_length(measured(features[index])))
+    kappas = [kappa_from_resultant(length, features.shape[1]) for length in resultants]
+    return TestGeometry(*kappas, *resultants)
 
 
 def _probe(

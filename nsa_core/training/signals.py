@@ -1,4 +1,4 @@
-"""What the training split alone tells of a model; what selects may read this, nothing else."""
+"""Signals of the training split: the only thing that selection may read."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,19 +16,18 @@ from nsa_core.metrics import (
     alignment,
     auroc,
     effective_rank,
-    kappa,
+    kappa_from_resultant,
     mmd_to_uniform,
     resultant_length,
     spread,
     uniformity,
 )
+from nsa_core.metrics.directions import measured
 from nsa_core.scorers import CCos
 from nsa_core.seeds import generator
 from nsa_core.training.embedding import embed, embed_batch
 
 SPACES = ("embedding", "projection")
-COLLAPSED = {"embedding": 0.01, "projection": 0.1}
-"""Spread below which a space has collapsed; embeddings are meant to be compact."""
 
 _BN_WARM_UP = 30  # steps until running statistics, and so the spread of projections, mean anything
 _PAIRED_ROWS = 2048  # evenly spaced rows for what compares all pairs, or decomposes
@@ -60,10 +59,10 @@ class Geometry:
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """Signals at one epoch. Neither the test images nor their labels have any part in them.
+    """Signals at one epoch; independent of test images and labels.
 
     Attributes:
-        loss: mean over the epoch.
+        loss: mean over the epoch; None where nothing is trained.
         embedding: of y, the encoder's output.
         projection: of z, the projector's.
         collapsed: do all embeddings or all projections point the same way?
@@ -71,7 +70,7 @@ class Signals:
             training split, in [0, 1]; None without them. All else needs no label at all.
     """
 
-    loss: float
+    loss: float | None
     embedding: Geometry
     projection: Geometry
     collapsed: bool
@@ -84,7 +83,7 @@ def measure_signals(
     images: npt.NDArray[np.uint8],
     held_out: HeldOut | None,
     features: Mapping[str, Tensor],
-    loss: float,
+    loss: float | None,
     step: int,
 ) -> Signals:
     """Signals from the training images, their features by layer, and what was withheld."""
@@ -96,7 +95,7 @@ def measure_signals(
         embedding=found["embedding"],
         projection=found["projection"],
         collapsed=step >= _BN_WARM_UP
-        and any(found[name].spread < least for name, least in COLLAPSED.items()),
+        and any(found[name].spread < least for name, least in method.collapsed_below.items()),
         held_out_auroc=None if held_out is None else _held_out_auroc(method, held_out, features),
     )
 
@@ -117,12 +116,14 @@ def _views(
 
 
 def _geometry(features: Tensor, views: list[Tensor]) -> Geometry:
-    rows = features.cpu().numpy()
-    some = rows[_even(len(rows), _PAIRED_ROWS)]
-    first, second = (view.cpu().numpy() for view in views)
+    rows = measured(features)
+    few = torch.as_tensor(_even(len(features), _PAIRED_ROWS), device=features.device)
+    some = measured(features[few])
+    first, second = map(measured, views)
+    resultant = resultant_length(rows)
     return Geometry(
-        kappa=kappa(rows),
-        resultant=resultant_length(rows),
+        kappa=kappa_from_resultant(resultant, features.shape[1]),
+        resultant=resultant,
         mmd=mmd_to_uniform(some),
         uniformity=uniformity(some),
         alignment=alignment(first, second),

@@ -1,19 +1,14 @@
 """The MLflow benchmark at toy size: every value of the store is counted, and found."""
 
 import re
-import subprocess
-import sys
-from pathlib import Path
 
-SCRIPT = Path(__file__).parents[2] / "benchmarks" / "mlflow_sync.py"
+from tests.benchmarks.test_scripts import run
 
 
 def test_it_counts_all_values_of_a_store(tmp_path):
     output = tmp_path / "report.md"
     sizes = ("--trials", "12", "--epochs", "3", "--layers", "2", "--scorers", "4")
-    command = [sys.executable, str(SCRIPT), *sizes, "--rounds", "1", "--output", str(output)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
+    run("mlflow_sync.py", *sizes, "--rounds", "1", "--output", str(output))
     text = output.read_text()
     # 7 trials finish after 3 epochs, 4 end otherwise after 1
     for kind, values in (("auroc", 25 * 2 * 4), ("other/auprc", 25 * 4), ("other/fpr95", 25 * 4)):

@@ -1,29 +1,29 @@
 """The other benchmarks at toy size: they run, and their reports hold what they should."""
 
-import subprocess
+import importlib.util
+import runpy
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 
 from nsa_core import TrialConfig, load_images
-from studies.runner import trial_id
-from studies.trial import run_trial
+from studies.trial.life import run_trial
 from tracking import create_store
+from tracking.trial import trial_id
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 
 
-def run(name: str, *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, str(FOLDER / name), *arguments],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def run(name: str, *arguments: str) -> None:
+    """As ``python benchmarks/NAME ...``, but what this process has imported is not so again."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(FOLDER)
+        patch.setattr(sys, "argv", [str(FOLDER / name), *arguments])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(sys.argv[0], run_name="__main__")
+    assert not ended.value.code
 
 
 def test_scores_compares_with_the_bare_product_and_names_absent_peers(tmp_path):
@@ -47,6 +47,47 @@ def test_evaluation_cost_times_every_part_of_both_methods(tmp_path):
             assert any(method in line and part in line for line in text.splitlines())
 
 
+def test_growth_sets_every_size_beside_the_smallest_and_reads_memory(tmp_path):
+    output = tmp_path / "growth.md"
+    sizes = ("--train", "64,128,256", "--scored", "128", "--test", "60", "--batch", "8")
+    run("growth.py", *sizes, "--rounds", "2", "--evaluations", "12", "--output", str(output))
+    lines = output.read_text().splitlines()
+    for part in ("training, 8 steps", "embedding", "signals", "fast scores"):
+        cells = next(line for line in lines if line.startswith(f"| {part}")).strip("|").split("|")
+        assert "x 1.00" in cells[1]
+        assert ("not measured" in cells[3]) == (part in ("signals", "fast scores"))
+    memory = next(line for line in lines if line.startswith("| MB")).strip("|").split("|")[1:]
+    assert len(memory) == 5
+    assert all(float(cell.replace(",", "")) > 0 for cell in memory)
+
+
+def test_packing_compares_trainings_of_one_process_with_processes(tmp_path):
+    output = tmp_path / "packing.md"
+    sizes = ("--device", "cpu", "--counts", "2", "--batch", "32", "--width", "8", "--depth", "10")
+    run("packing.py", *sizes, "--steps", "2", "--seconds", "0", "--rounds", "1",
+        "--output", str(output))  # fmt: skip
+    text = output.read_text()
+    assert "Packed trainings of digits have the bits of each alone." in text
+    row = next(line for line in text.splitlines() if line.startswith("| 2 "))
+    assert all(float(cell.replace(",", "")) > 0 for cell in row.strip("| ").split("|"))
+
+
+def test_cpu_training_measures_every_part_and_says_how_to_have_an_absent_peer(tmp_path):
+    sizes = ("--cases", "8x4", "--rounds", "1", "--seconds", "0.01")
+    run("cpu_training.py", *sizes, "--out", str(tmp_path))
+    lines = (tmp_path / "cpu_training.md").read_text().splitlines()
+    assert "## Width 8, batch 4" in lines
+    for part in ("End to end", "The step alone"):
+        row = next(index for index, line in enumerate(lines) if line.startswith(f"| {part}")) + 2
+        name, rate = (cell.strip() for cell in lines[row].split("|")[1:3])
+        assert name.startswith("ours")
+        assert float(rate.replace(",", "")) > 0
+    assert any(line.startswith("| bf16") for line in lines)
+    assert any(line.startswith("Views: ") for line in lines)
+    if importlib.util.find_spec("lightly") is None:
+        assert any("pip install --target DIR" in line for line in lines)
+
+
 def test_open_questions_scores_the_checkpoints_of_a_store(tmp_path):
     store = create_store(tmp_path / "store")
     config = TrialConfig(
@@ -54,7 +95,7 @@ def test_open_questions_scores_the_checkpoints_of_a_store(tmp_path):
         layers=("embedding",), method_options={"projector_dim": 16, "predictor_dim": 16},
     )  # fmt: skip
     prints = [load_images("digits", part).fingerprint for part in ("train", "test")]
-    record = store.trial(trial_id(config, "+".join(prints)))
+    record = store.trial(trial_id(config.to_dict(), "+".join(prints)))
     record.folder.mkdir(parents=True)
     facts = {"class_name": "3", "data_fingerprint": "+".join(prints)}
     record.create(config.to_dict(), facts)
@@ -70,3 +111,14 @@ def test_open_questions_scores_the_checkpoints_of_a_store(tmp_path):
     covariances = text[text.index("## Covariance: c-cos") :]
     row = next(line for line in covariances.splitlines() if "| ledoit-wolf" in line)
     assert f"{100 * recorded:.2f}" in row
+
+
+def test_damage_images_counts_how_images_end_at_every_door(tmp_path):
+    output = tmp_path / "damage.md"
+    run("damage_images.py", "--cases", "12", "--output", str(output))
+    text = output.read_text()
+    for door in ("decoder", "data set", "report and MLflow"):
+        row = next(line for line in text.splitlines() if line.startswith(f"| {door}: all"))
+        _, cases, read, refused, others, _ = (each.strip() for each in row.strip("|").split("|"))
+        assert (cases, others) == ("12", "0")
+        assert int(read) + int(refused) == 12

@@ -46,7 +46,7 @@ def missing() -> str:
     probe = "ip link add lan type bridge && mount -t tmpfs tmpfs /mnt"
     tried = subprocess.run(
         ["unshare", *NAMESPACES, "--fork", "--mount-proc", "sh", "-c", probe],
-        capture_output=True, text=True, timeout=30, check=False,
+        capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     return f"this machine gives no namespaces: {tried.stderr.strip()}" if tried.returncode else ""
 
@@ -74,13 +74,13 @@ class Lab:
         folders = {"CHECKOUT": str(ROOT), "VENV": sys.prefix, "PYTHON": sys.base_prefix}
         with (self.folder / "lab.log").open("w") as log:
             self._outer = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", "nice", "-n", "10", "unshare", *NAMESPACES,
+                ["setpriv", "--pdeathsig", "KILL", "unshare", *NAMESPACES,
                  "--fork", "--kill-child", "--mount-proc", "bash", SCRIPT, "lab", self.folder],
                 env={"HOME": self._home, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", **folders},
                 stdin=subprocess.DEVNULL, stderr=log,
             )  # fmt: skip
         try:
-            wait_for(self._listening, "sshd on all hosts", 20)
+            wait_for(self._listening, "sshd on all hosts", 120)
         except BaseException:
             self.__exit__()
             raise
@@ -99,7 +99,7 @@ class Lab:
             for path in (folder, folder / "authorized_keys"):
                 os.chown(path, USER, USER)
 
-    def run(self, command: str, on: str = "launcher", timeout: float = 60) -> str:
+    def run(self, command: str, on: str = "launcher", timeout: float = 300) -> str:
         """What a command on a host, or on the launcher in the checkout, writes; it must succeed."""
         done = subprocess.run(
             self._enter(command, on), capture_output=True, text=True, timeout=timeout, check=False

@@ -9,7 +9,7 @@ from ray import __version__ as ray_version
 from ray.autoscaler._private.util import prepare_config, validate_config
 
 from studies.batchsize_ablation import STUDY
-from studies.options import parser
+from studies.plan.options import parser
 from tests.cluster.lab import HOSTS, ROOT
 
 OWN_HOSTS = ROOT / "ray_cluster.yaml"
@@ -75,7 +75,7 @@ def test_it_wants_a_token_and_holds_none(path):
 def test_its_command_is_one_that_the_study_takes(path):
     text = re.sub(r"\\\n#", " ", path.read_text())
     command = re.search(r"batchsize_ablation\.py(.+?)('|\n\s+shutdown)", text, re.DOTALL)[1]
-    options = parser(STUDY.name, STUDY.title, STUDY.presets).parse_args(shlex.split(command))
+    options = parser(STUDY).parse_args(shlex.split(command))
     assert options.preset in STUDY.presets
     assert options.address == "auto"
     assert options.gpus_per_trial == 0.25

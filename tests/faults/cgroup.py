@@ -22,13 +22,13 @@ def absent() -> str:
 
 
 @contextmanager
-def tight_group() -> Iterator[Path]:
-    """Its folder; ``put`` takes it."""
+def tight_group(limit: int = _BYTES) -> Iterator[Path]:
+    """Its folder, with so many bytes of memory; ``put`` takes it."""
     old = _VERSION_1.is_dir()
     folder = (_VERSION_1 if old else _VERSION_2) / f"nsa-test-{secrets.token_hex(4)}"
     folder.mkdir()
     try:
-        (folder / ("memory.limit_in_bytes" if old else "memory.max")).write_text(str(_BYTES))
+        (folder / ("memory.limit_in_bytes" if old else "memory.max")).write_text(str(limit))
         yield folder
     finally:
         folder.rmdir()

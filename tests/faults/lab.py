@@ -3,28 +3,52 @@
 import itertools
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tests.studies import conftest as studies
-from tests.studies.conftest import HIDDEN, ROOT, run_study, study_command
+from tests.studies.conftest import HIDDEN, ROOT, TOY, run_study, study_command, wait_for
+from tests.studies.forked import Forked
+from tests.studies.toy import NORMS
 from tracking import Store, open_store
 
-STUDY = ["--classes", "2,3,5", "--epochs", "8"]
-"""24 trials of a second or two, evaluated three times."""
+ABLATION = "batchsize_ablation"
+TEST = ["--concurrency", "1"]
+"""Options of a study to strike once: 4 trials of two seconds, one after another, each evaluated
+three times. Another worker of the tests has the other core.
+"""
+BENCHMARK = ["--classes", "2,3,5,6,8,9", "--epochs", "8"]
+"""Of one to strike often: 24 trials of a second or two, two at once."""
 
-# A shell's background ignores Ctrl-C, and so would all that is started from it.
-signal.signal(signal.SIGINT, signal.default_int_handler)
+STUDY = [*TEST]
+"""Those that are used."""
+
+_share_of_pauses = [0.1]
+
+
+def use_benchmark_studies() -> None:
+    """From now on the longer ones, with longer pauses before a strike."""
+    STUDY[:] = BENCHMARK
+    _share_of_pauses[0] = 1.0
+
+
+def pause(moments: random.Random, seconds: float) -> float:
+    """A random part of so many seconds, of a tenth of them in tests."""
+    return moments.uniform(0, seconds * _share_of_pauses[0])
+
+
+Driver = subprocess.Popen[str] | Forked
+
+HANG_S = 600.0
+"""A study that takes longer hangs; on a machine that is busy it takes minutes."""
 
 KEYS = {
     "trials": ("study", "trial_id"),
@@ -56,8 +80,13 @@ class Outcome:
     notes: Counter[str] = field(default_factory=Counter)
 
     def compare(self, store: Path, reference: Path) -> None:
-        """Count what is wrong with a store, in its compacted files and in the trials' own."""
-        ours, theirs = views(store), views(reference)
+        """Count what is wrong with a store, in its compacted files and in the trials' own.
+
+        The reference may have trials that the store was never to have.
+        """
+        planned = set(open_store(store).members(ABLATION))
+        assert len(planned) == planned_count()
+        ours, theirs = views(store), views(reference, planned)
         lost, doubled, different = set(), 0, 0
         for view in ours:
             for name, key in KEYS.items():
@@ -78,13 +107,29 @@ class Outcome:
         assert (self.lost, self.doubled, self.different) == (0, 0, 0), self
 
 
-def views(path: Path) -> dict[str, dict[str, pa.Table]]:
+def planned_count() -> int:
+    """How many trials the study should have, by its options."""
+    classes = STUDY[STUDY.index("--classes") + 1] if "--classes" in STUDY else "3"
+    return len(classes.split(",")) * len(NORMS) * 2
+
+
+def views(path: Path, only: set[str] | None = None) -> dict[str, dict[str, pa.Table]]:
     """The three tables as they lie in files, as they are answered, and out of the trials alone."""
     store: Store = open_store(path)
-    return {
+    found = {
         "files": {name: pq.read_table(path / "parquet" / f"{name}.parquet") for name in KEYS},
         "answers": {name: getattr(store, name)() for name in KEYS},
         "trials": store.snapshot(compacted=False).tables(KEYS),
+    }
+    if only is None:
+        return found
+    wanted = pa.array(sorted(only))
+    return {
+        view: {
+            name: table.filter(pc.is_in(table["trial_id"], wanted))
+            for name, table in tables.items()
+        }
+        for view, tables in found.items()
     }
 
 
@@ -98,33 +143,51 @@ def keyed(table: pa.Table, key: tuple[str, ...]) -> dict[tuple, list[str]]:
 
 
 def start(
-    store: Path, *more: str, env: dict[str, str] | None = None, words: Path | None = None
-) -> subprocess.Popen[str]:
-    """The study, in a process of its own; its words go to files beside the store, or ``words``."""
+    store: Path,
+    *more: str,
+    env: dict[str, str] | None = None,
+    words: Path | None = None,
+    forked: bool = True,
+    toy: Sequence[str] = TOY,
+    study: str = "STUDY",
+) -> Driver:
+    """The study, in a process of its own; its words go to files beside the store, or ``words``.
+
+    Unless ``forked`` it is a Python of its own, which reads ``env`` as it starts.
+    """
     words = words or store
     words.parent.mkdir(parents=True, exist_ok=True)
-    with words.with_suffix(".out").open("a") as out, words.with_suffix(".err").open("a") as err:
+    out, err = words.with_suffix(".out"), words.with_suffix(".err")
+    out.touch()
+    err.touch()
+    if forked:
+        return Forked([*toy, *STUDY, "--store", str(store), *more], ROOT, out, err, env, study)
+    with out.open("a") as said, err.open("a") as warned:
         return subprocess.Popen(
-            study_command(store, *STUDY, *more),
+            study_command(store, *STUDY, *more, page="tests/studies/toy.py"),
             cwd=ROOT,
             env=os.environ | {"PYTHONUNBUFFERED": "1"} | (env or {}),
-            stdout=out,
-            stderr=err,
+            stdout=said,
+            stderr=warned,
             text=True,
         )
 
 
 def finish(store: Path, outcome: Outcome, reference: Path, *more: str) -> None:
     """Run the same command to its end, and compare."""
-    done = run_study(store, *STUDY, *more)
-    assert done.returncode == 0, done.stdout + done.stderr
+    study = start(store, *more)
+    assert study.wait(timeout=HANG_S) == 0, said_by(store)
     outcome.compare(store, reference)
 
 
+def said_by(store: Path) -> str:
+    return "".join(store.with_suffix(end).read_text()[-20_000:] for end in (".out", ".err"))
+
+
 def undisturbed(folder: Path) -> Path:
-    """The store that every disturbed one should equal."""
+    """The store that every disturbed one of the benchmark should equal."""
     store = folder / "undisturbed"
-    done = run_study(store, *STUDY)
+    done = run_study(store, *STUDY, page="tests/studies/toy.py")
     assert done.returncode == 0, done.stdout + done.stderr
     return store
 
@@ -134,17 +197,13 @@ def newest(store: Path) -> int:
     return max((p.stat().st_mtime_ns for p in store.glob("trials/*/dynamics.parquet")), default=0)
 
 
-wait_for = partial(studies.wait_for, seconds=180)
-"""These studies are longer, and machines with faults slower."""
-
-
-def next_epoch(store: Path, study: subprocess.Popen[str]) -> None:
+def next_epoch(store: Path, study: Driver) -> None:
     """Wait for an epoch to be recorded, or for the study's end."""
     before = newest(store)
     wait_for(lambda: newest(store) > before or study.poll() is not None, "an epoch to be recorded")
 
 
-def recorded_again(store: Path, since_ns: int, study: subprocess.Popen[str]) -> float:
+def recorded_again(store: Path, since_ns: int, study: Driver) -> float:
     """Seconds from a moment to the next recorded epoch, or to the study's end."""
     wait_for(
         lambda: newest(store) > since_ns or study.poll() is not None, "an epoch to be recorded"
@@ -161,7 +220,7 @@ def stores(folder: Path, wanted: Callable[[], object]) -> Iterator[Path]:
 
 
 def disturbed(
-    study: subprocess.Popen[str],
+    study: Driver,
     store: Path,
     outcome: Outcome,
     repeats: int,
@@ -180,15 +239,15 @@ def disturbed(
         outcome.injections += 1
         outcome.seconds.append(recorded_again(store, at, study))
         mend()
-    assert study.wait(timeout=600) == 0, store.with_suffix(".err").read_text()
+    assert study.wait(timeout=HANG_S) == 0, said_by(store)
 
 
 def interrupted(
-    begin: Callable[[], subprocess.Popen[str]],
+    begin: Callable[[], Driver],
     store: Path,
     outcome: Outcome,
     repeats: int,
-    strike: Callable[[subprocess.Popen[str]], int],
+    strike: Callable[[Driver], int],
 ) -> None:
     """Begin a study again each time that a strike has ended it, until it has ended well.
 
@@ -201,7 +260,7 @@ def interrupted(
             outcome.seconds.append(recorded_again(store, struck, study))
         struck = strike(study) if outcome.injections < repeats else 0
         if not struck:
-            assert study.wait(timeout=300) == 0, study.args
+            assert study.wait(timeout=HANG_S) == 0, study.args
             return
         outcome.injections += 1
 

@@ -11,17 +11,20 @@ from pathlib import Path
 import pytest
 import torch
 
-from studies.disk import DiskFullError
-from studies.trial import run_trial
+from studies.trial.failures import DiskFullError
+from studies.trial.life import run_trial
 from tests.faults.lab import (
+    HANG_S,
+    Driver,
     Outcome,
     interrupted,
     next_epoch,
-    seeded,
+    pause,
     start,
     stores,
 )
 from tracking import create_store
+from tracking.trial import trial_id
 
 no_mounts = pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system: needs root")
 
@@ -56,16 +59,16 @@ def fill_disk(folder: Path, reference: Path, moments: random.Random, repeats: in
     return outcome
 
 
-def fill(study: subprocess.Popen[str], path: Path, errors: Path, moments: random.Random) -> int:
+def fill(study: Driver, path: Path, errors: Path, moments: random.Random) -> int:
     """When the disk was full, in ns; 0 if the study ended well before."""
     next_epoch(path, study)
-    time.sleep(moments.uniform(0, 3))
+    time.sleep(pause(moments, 3))
     at = time.time_ns()
     left = moments.randrange(0, 300_000)
     with (path.parent / "filler").open("wb", buffering=0) as filler:
         while (free := shutil.disk_usage(path).free) > left:
             filler.write(b"\0" * min(free - left, 1 << 20))
-    code = study.wait(timeout=120)
+    code = study.wait(timeout=HANG_S)
     (path.parent / "filler").unlink()
     if code == 0:
         return 0
@@ -78,16 +81,18 @@ def fill(study: subprocess.Popen[str], path: Path, errors: Path, moments: random
 
 @pytest.mark.root
 @no_mounts
-def test_a_full_disk_ends_the_study_which_goes_on_once_there_is_space(reference, tmp_path):
-    fill_disk(tmp_path, reference, seeded(), 1).assert_nothing_lost(1)
+@pytest.mark.xdist_group("interruptions")
+def test_a_full_disk_ends_the_study_which_goes_on_once_there_is_space(interrupted_study):
+    interrupted_study.total.assert_nothing_lost(1)
+    assert "disk full" in interrupted_study.by_fault  # ``fill`` reads what it says
 
 
 @pytest.mark.root
 @no_mounts
 def test_a_trial_that_finds_no_room_for_its_lock_says_so(tmp_path):
     with small_disk(tmp_path / "disk", 1) as disk:
-        record = create_store(disk / "store").trial("0123456789abcdef")
-        record.create({}, {})
+        record = create_store(disk / "store").trial(trial_id({}, "f"))
+        record.create({}, {"data_fingerprint": "f"})
         with (disk / "filler").open("wb", buffering=0) as filler, suppress(OSError):
             while filler.write(b"\0" * 4096):
                 pass

@@ -1,5 +1,6 @@
 """A raylet, or a whole host with all that runs on it, is killed under a study."""
 
+import itertools
 import random
 import signal
 from contextlib import contextmanager, suppress
@@ -9,30 +10,32 @@ import psutil
 import pytest
 from ray.cluster_utils import Cluster
 
-from tests.faults.lab import Outcome, disturbed, newest, seeded, start, stores, wait_for
+from tests.faults.lab import Outcome, disturbed, newest, pause, seeded, start, stores, wait_for
 
 KINDS = ("raylet", "host")
+ENVIRONMENT = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # else Ray takes a host's own address
 
 
 def kill_nodes(
-    folder: Path, reference: Path, moments: random.Random, repeats: int, kind: str
+    folder: Path, reference: Path, moments: random.Random, repeats: int, kinds: tuple[str, ...]
 ) -> Outcome:
     """Of a cluster of a head and two hosts, kill one at random moments and put another in its
-    place, until it has been done ``repeats`` times.
+    place, until it has been done ``repeats`` times; in one of these ways after the other.
     """
-    outcome = Outcome()
+    outcome, in_turn = Outcome(), itertools.cycle(kinds)
     for store in stores(folder, lambda: outcome.injections < repeats):
         with cluster() as (made, hosts):
-            study = start(store, "--address", made.address, "--retries", "100")
+            how = ("--address", made.address, "--retries", "100", "--concurrency", "2")
+            study = start(store, *how, env=ENVIRONMENT, forked=False)
             wait_for(lambda path=store: newest(path), "a first epoch")  # all hosts were asked
 
             def replace_one(made=made, hosts=hosts):
                 host = hosts.pop(moments.randrange(len(hosts)))
-                kill(host, kind)
+                kill(host, next(in_turn))
                 made.remove_node(host, allow_graceful=False)
                 hosts.append(made.add_node(num_cpus=1))
 
-            disturbed(study, store, outcome, repeats, lambda: moments.uniform(0, 6), replace_one)
+            disturbed(study, store, outcome, repeats, lambda: pause(moments, 6), replace_one)
         outcome.compare(store, reference)
     return outcome
 
@@ -41,8 +44,8 @@ def kill_nodes(
 def cluster():
     """A head that runs no trial, and two hosts of one core."""
     with pytest.MonkeyPatch.context() as patch:
-        # Else Ray takes a host's own address, here and in the study.
-        patch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        for name, value in ENVIRONMENT.items():
+            patch.setenv(name, value)
         made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
         try:
             yield made, [made.add_node(num_cpus=1) for _ in range(2)]
@@ -65,6 +68,6 @@ def with_signal(process: psutil.Process) -> None:
         process.send_signal(signal.SIGKILL)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_trials_go_on_elsewhere(kind, reference, tmp_path):
-    kill_nodes(tmp_path, reference, seeded(), 2, kind).assert_nothing_lost(2)
+def test_trials_go_on_elsewhere(reference, tmp_path):
+    """After a raylet was killed, then after a host was with all that ran on it."""
+    kill_nodes(tmp_path, reference, seeded(), 2, KINDS).assert_nothing_lost(2)

@@ -1,3 +1,5 @@
+import dataclasses
+import hashlib
 import math
 
 import numpy as np
@@ -6,9 +8,21 @@ import torch
 import torchvision.transforms as T
 import torchvision.transforms.functional as TF
 from scipy import stats
+from torch._subclasses import FakeTensorMode
 
-from nsa_core.augment import Augmentation, ViewParams, apply_views, augment, sample_views
+from nsa_core.augment import (
+    Augmentation,
+    ViewParams,
+    apply_views,
+    augment,
+    make_views,
+    sample_views,
+)
+from nsa_core.augment.apply import grid
+from nsa_core.augment.sample import distributions, draw
 from nsa_core.errors import InputError
+from tests.nsa_core.kernels import Kernels
+from tests.nsa_core.waits import Waits
 
 COUNT = 300
 STRONG = Augmentation(brightness=0.8, contrast=0.8, saturation=0.8, hue=0.4, grey=0.3)
@@ -88,6 +102,113 @@ def test_one_seed_gives_the_same_bits_and_another_does_not():
     first, again, other = (augment(images, STRONG, seeded(s)) for s in (5, 5, 6))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
+
+
+def test_views_keep_the_bits_that_recorded_trainings_were_made_with():
+    """Of a seed's parameters: whole numbers and flags, which rounding hardly ever reaches."""
+    params = sample_views(STRONG, 64, (24, 40), seeded(5))
+    digest = hashlib.sha256()
+    for name in ("top", "left", "height", "width", "flip", "jitter", "order", "grey"):
+        digest.update(getattr(params, name).numpy().tobytes())
+    assert digest.hexdigest()[:16] == "0fe64b871068e0ef"
+
+
+def test_a_view_makes_no_tensor_from_python_values_and_waits_for_nothing():
+    """A recipe's numbers are put on the device once. Images are chosen by index on a CPU alone."""
+    images = random_images(8)
+    sample_views(STRONG, 8, (32, 32), seeded())
+    with Waits() as waits:
+        params = sample_views(STRONG, 8, (32, 32), seeded())
+    assert waits.found == []
+    with Waits() as waits:
+        apply_views(images, params)
+    assert set(waits.found) == {"nonzero"}
+
+
+@pytest.mark.parametrize("shape", [(40, 3, 32, 32), (300, 1, 28, 28), (5, 3, 24, 40)], ids=str)
+def test_two_views_at_once_have_the_bits_of_one_after_the_other(shape):
+    """More of them than a CPU takes in one block, and as recorded trainings were made."""
+    count, channels, *size = shape
+    images = random_images(count, channels, tuple(size))
+    one, two = seeded(4), seeded(4)
+    apart = [augment(images, STRONG, one) for _ in range(2)]
+    assert torch.equal(augment(images, STRONG, two, 2), torch.cat(apart))
+    assert torch.equal(one.get_state(), two.get_state())
+
+
+def luma(view):
+    return 0.2989 * view[0] + 0.587 * view[1] + 0.114 * view[2]
+
+
+def turned(view, turns):
+    """One view by the formula of hue as it is written."""
+    value, brightest = view.max(dim=0)
+    chroma = value - view.amin(dim=0)
+    safe = torch.where(chroma > 0, chroma, torch.ones_like(chroma))
+    red, green, blue = view
+    seen = [((green - blue) / safe) % 6, (blue - red) / safe + 2, (red - green) / safe + 4]
+    hue = torch.stack(seen).gather(0, brightest[None])[0] + 6 * turns
+    ks = [(hue + n) % 6 for n in (5, 3, 1)]
+    return torch.stack([value - chroma * torch.minimum(k, 4 - k).clamp(0, 1) for k in ks])
+
+
+def test_views_keep_the_bits_of_each_images_steps_one_after_the_other():
+    """Recorded trainings were made so, step by step, before all images took them together."""
+    images = random_images(COUNT)
+    params = sample_views(STRONG, COUNT, (32, 32), seeded(1))
+    no = torch.zeros(COUNT, dtype=torch.bool)
+    crops = apply_views(images, params._replace(jitter=no, grey=no))
+    views = apply_views(images, params._replace(grey=no))
+    for view, crop, jitter, order, factor in zip(
+        views, crops, params.jitter, params.order, params.factor, strict=True
+    ):
+        for kind in order.tolist() if jitter else ():
+            f = factor[kind]
+            if kind == 0:
+                crop = (f * crop).clamp(0, 1)
+            elif kind == 1:
+                crop = (f * crop + (1 - f) * luma(crop).mean()).clamp(0, 1)
+            elif kind == 2:
+                crop = (f * crop + (1 - f) * luma(crop)).clamp(0, 1)
+            else:
+                crop = turned(crop, f)
+        assert torch.equal(view, crop)
+
+
+def test_both_views_of_a_step_are_at_most_150_kernels_on_cuda():
+    """They were 821. Counted on tensors that have a device and no memory."""
+    size, cpu = (32, 32), torch.device("cpu")
+    tables = distributions(STRONG, size, cpu), grid(size, cpu)
+    given = torch.empty(32, 3, *size, dtype=torch.uint8), draw(32, 2, seeded())
+    with FakeTensorMode(allow_non_fake_inputs=True):
+        on_cuda = [on_fake_cuda(each) for each in (*given, *tables)]
+        with Kernels() as kernels:
+            views = make_views(*on_cuda)
+    assert views.shape == (64, 3, *size)
+    assert 100 < kernels.count < 150
+    assert {"nonzero", "index"}.isdisjoint(kernels.names)
+
+
+def on_fake_cuda(value):
+    if isinstance(value, tuple):
+        return type(value)(*map(on_fake_cuda, value))
+    if isinstance(value, torch.Tensor):
+        return torch.empty(value.shape, dtype=value.dtype, device="cuda")
+    return value
+
+
+def test_on_cuda_every_view_takes_all_steps_and_has_the_same_pixels(monkeypatch):
+    """The way without indices, taken on a CPU here."""
+    monkeypatch.setattr("nsa_core.augment.apply._eager_on_cpu", lambda images: False)
+    images = random_images(COUNT)
+    params = sample_views(STRONG, COUNT, (32, 32), seeded(1))
+    expected = torch.stack([by_torchvision(images[i], params, i) for i in range(COUNT)])
+    with Waits() as waits:
+        views = apply_views(images, params)
+    assert waits.found == []
+    assert (views - expected).abs().max() < 1e-5
+    monkeypatch.undo()
+    assert (views - apply_views(images, params)).abs().max() < 1e-6
 
 
 def test_input_images_are_left_as_they_were():
@@ -230,3 +351,27 @@ def test_bad_recipes_are_refused_by_name_and_value(changes, message):
 def test_a_recipe_from_json_equals_the_one_it_was_made_of():
     assert Augmentation(crop_scale=[0.2, 1], flip=1) == Augmentation((0.2, 1.0), flip=1.0)
     assert hash(Augmentation(crop_scale=[0.2, 1])) == hash(Augmentation())
+
+
+def test_a_weakened_recipe_is_scaled_towards_no_change():
+    recipe = Augmentation(crop_scale=(0.2, 0.9), flip=0.3, brightness=0.8, hue=0.2, grey=0.4)
+    half = recipe.weakened(0.5)
+    assert half.crop_scale == pytest.approx((0.6, 0.95))
+    assert half.crop_ratio == pytest.approx((0.75**0.5, (4 / 3) ** 0.5))
+    strengths = (half.brightness, half.contrast, half.saturation, half.hue)
+    assert strengths == pytest.approx((0.4, 0.2, 0.2, 0.1))
+    assert (half.flip, half.jitter, half.grey) == (0.3, 0.8, 0.4)
+    assert recipe.weakened(1) is recipe
+    images = random_images(8)
+    still = dataclasses.replace(recipe, flip=0, grey=0).weakened(0)
+    torch.testing.assert_close(augment(images, still, seeded()), images / 255, rtol=0, atol=2e-6)
+
+
+def test_weaker_views_are_nearer_to_the_image(digits):
+    images = torch.from_numpy(digits[0].images[:64])
+    recipe = Augmentation(flip=0)
+    apart = [
+        (augment(images, recipe.weakened(strength), seeded()) - images / 255).square().mean()
+        for strength in (0.25, 0.5, 0.75, 1.0)
+    ]
+    assert apart == sorted(apart)

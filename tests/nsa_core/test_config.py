@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import pytest
@@ -5,7 +6,7 @@ import pytest
 from nsa_core import InputError, NormVariant, TrialConfig
 from nsa_core.augment import Augmentation
 
-FULL = {
+OLDER = {
     "dataset": "cifar10", "normal_class": 3, "method": "byol", "norm": "g", "batch_size": 32,
     "pollution": 0.1, "seed": 7, "budget": 40, "budget_unit": "steps", "evaluations": 4,
     "layers": ["stage3", "embedding", "projection"], "probe_images": 100,
@@ -17,6 +18,7 @@ FULL = {
                 "jitter": 0.7, "grey": 0.25},
     "method_options": {"ema": 0.9, "hidden_dim": 64},
 }  # fmt: skip
+FULL = {**OLDER, "optimiser": "lars", "momentum": 0.8, "warmup_epochs": 2}
 
 
 def test_every_field_survives_the_way_through_json():
@@ -32,6 +34,31 @@ def test_every_field_survives_the_way_through_json():
 def test_defaults_survive_the_way_through_json():
     assert TrialConfig.from_dict(TrialConfig().to_dict()) == TrialConfig()
     assert TrialConfig.from_dict({}) == TrialConfig()
+
+
+def test_configurations_keep_the_canonical_form_that_stored_trials_are_named_by():
+    """A new option of a method belongs into ``method_options``, where absent is its default."""
+    digests = [
+        hashlib.sha256(config.canonical().encode()).hexdigest()[:16]
+        for config in (TrialConfig(), TrialConfig.from_dict(OLDER))
+    ]
+    assert digests == ["67c3d6edcdd2bd43", "55adf3923178badb"]
+
+
+def test_fields_that_came_later_are_in_no_canonical_form_while_they_have_their_defaults():
+    defaults = {"optimiser": "adam", "momentum": 0.9, "warmup_epochs": 0}
+    assert TrialConfig(**defaults).canonical() == TrialConfig().canonical()
+    assert not set(defaults) & set(TrialConfig().to_dict())
+    assert TrialConfig(optimiser="sgd").to_dict()["optimiser"] == "sgd"
+    assert "momentum" not in TrialConfig(optimiser="sgd").to_dict()
+
+
+def test_what_later_versions_added_is_left_out_at_its_default_and_names_another_trial_otherwise():
+    assert "compile" not in TrialConfig(compile=False).to_dict()
+    compiled = TrialConfig(compile=True)
+    assert compiled.to_dict()["compile"] is True
+    assert compiled.canonical() != TrialConfig().canonical()
+    assert TrialConfig.from_dict(json.loads(compiled.canonical())) == compiled
 
 
 def test_canonical_form_does_not_depend_on_the_order_of_keys():
@@ -72,11 +99,14 @@ def test_depth_that_is_no_whole_number_is_refused():
     "changes",
     [
         {"channels_last": "no"},
+        {"compile": "no"},
         {"dataset": 5},
         {"augment": None},
         {"augment": {"flip": 1}},
         {"method_options": {"projector_dim": 8.5}},
         {"method_options": {"projector_dim": "8"}},
+        {"method_options": {"norm_scale": 2}},
+        {"method_options": {"norm_scale": None}},
         {"method_options": {"projector_dim": -8}},
         {"method_options": {"head_bn_eps": float("nan")}},
     ],
@@ -90,8 +120,8 @@ def test_values_of_another_kind_are_refused(changes):
 @pytest.mark.parametrize("key", sorted(FULL))
 def test_canonical_form_changes_with_each_field(key):
     config = TrialConfig.from_dict(FULL)
-    others = {**TrialConfig().to_dict(), "method": "simsiam", "norm": "both"}
-    changed = {**FULL, key: others[key]}
+    others = {**TrialConfig().to_dict(), "method": "simsiam", "norm": "both", "optimiser": "sgd"}
+    changed = {**FULL, key: others.get(key, getattr(TrialConfig(), key))}
     if key == "method":
         changed["method_options"] = {}
     assert TrialConfig.from_dict(changed).canonical() != config.canonical()
@@ -134,6 +164,9 @@ def test_unknown_keys_are_refused_with_a_suggestion(plain, message):
         ({"layers": "embedding"}, "layers is 'embedding'; need a list of stem, stage1"),
         ({"layers": ["embeding"]}, "unknown layer 'embeding'; did you mean 'embedding'"),
         ({"layers": ["stem"]}, r"layers is \['stem'\]; need the embedding among them"),
+        ({"slow_scores": "oc-svm"}, "slow_scores is 'oc-svm'; need a list of oc-svm"),
+        ({"slow_scores": ["ocsvm"]}, "unknown slow score 'ocsvm'; did you mean 'oc-svm'"),
+        ({"slow_scores": ["c-cos"]}, "unknown slow score 'c-cos'"),
         ({"pollution": 0.6}, r"pollution is 0.6; need a share in \[0, 0.5\]"),
         ({"pollution": -0.1}, "pollution is -0.1"),
         ({"pollution": float("nan")}, "pollution is nan; need a finite number"),
@@ -144,6 +177,12 @@ def test_unknown_keys_are_refused_with_a_suggestion(plain, message):
         ({"learning_rate": float("inf")}, "learning_rate is inf"),
         ({"learning_rate": True}, "learning_rate is True"),
         ({"weight_decay": -1e-4}, "weight_decay is -0.0001; need at least 0"),
+        ({"optimiser": "lamb"}, r"unknown optimiser 'lamb'.*known: adam, lars, sgd"),
+        ({"optimiser": "sgd", "momentum": 1}, r"momentum is 1.0; need a number in \[0, 1\)"),
+        ({"optimiser": "sgd", "momentum": -0.1}, "momentum is -0.1"),
+        ({"momentum": 0.8}, "momentum is 0.8, but Adam takes none"),
+        ({"warmup_epochs": -1}, "warmup_epochs is -1; need a whole number of at least 0"),
+        ({"warmup_epochs": 0.5}, "warmup_epochs is 0.5"),
     ],
 )
 def test_bad_values_are_refused_by_field_and_value(changes, message):
@@ -163,3 +202,11 @@ def test_configuration_is_frozen_and_owns_its_options():
     assert config.method_options == {"projector_dim": 8}
     with pytest.raises(AttributeError):
         config.seed = 1
+
+
+def test_slow_scores_are_in_no_canonical_form_unless_asked_for():
+    assert "slow_scores" not in TrialConfig().to_dict()
+    asked = TrialConfig(slow_scores=["oc-svm", "oc-svm"])
+    assert asked.slow_scores == ("oc-svm",)
+    assert asked.to_dict() == {**TrialConfig().to_dict(), "slow_scores": ["oc-svm"]}
+    assert TrialConfig.from_dict(asked.to_dict()) == asked

@@ -5,6 +5,7 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.studies.conftest import ROOT, study_command
-from tests.tracking.mlflow_lab import Server
+from tests.studies.conftest import ROOT, study_command, undisturbed  # noqa: F401  # a fixture
+from tests.tracking.mlflow_lab import Server, free_port
 
 SECRETS = {
     "AWS_SECRET_ACCESS_KEY": "sentinel-aws-5b1f",
@@ -52,6 +53,7 @@ class Watched:
 
     store: Path
     mlflow: Path
+    left: Path  # Ray's folder of others, by which they would be joined
     listening: set[tuple[str, str]] = field(default_factory=set)
     knocks: dict[str, str] = field(default_factory=dict)
     token: str = ""
@@ -72,27 +74,33 @@ def watched(tmp_path_factory):
     place = tmp_path_factory.mktemp("watched")
     server = Server(place)
     server.start()
-    found = Watched(place / "store", place)
+    short = tempfile.TemporaryDirectory()  # the names of sockets must be
+    found = Watched(place / "store", place, Path(short.name) / "ray" / "ray_current_cluster")
+    found.left.parent.mkdir()
+    found.left.write_text(f"127.0.0.1:{free_port()}")
+    of_others = {"RAY_TMPDIR": short.name, "RAY_ADDRESS": f"127.0.0.1:{free_port()}"}
     uri = server.uri.replace("://", f"://mlflow:{URI_PASSWORD}@")
     study = subprocess.Popen(
-        study_command(found.store, "--tracking-uri", uri), cwd=ROOT, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, env=surroundings() | SECRETS,
+        study_command(found.store, "--tracking-uri", uri, page="tests/studies/toy.py"), cwd=ROOT,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env=surroundings() | SECRETS | of_others | {"RAY_worker_niceness": "0"},
     )  # fmt: skip
     try:
         watch(study, found)
-        found.output, _ = study.communicate(timeout=60)
+        found.output, _ = study.communicate(timeout=300)
         found.returncode = study.returncode
     finally:
         study.kill()
         server.kill()
-    return found
+    yield found
+    short.cleanup()
 
 
 def watch(study: subprocess.Popen, found: Watched) -> None:
     """Until it ends; its output is short enough for the pipe."""
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + 900
     while study.poll() is None:
-        assert time.monotonic() < deadline, "the study did not end in 240 s"
+        assert time.monotonic() < deadline, "the study did not end in 900 s"
         processes = descendants(study.pid)
         for process in processes:
             look_at(process, found)
@@ -127,7 +135,7 @@ def knock(found: Watched, raylet: psutil.Process) -> None:
         done = subprocess.run(
             [sys.executable, "-c", KNOCK, gcs],
             env=surroundings() | {"HOME": str(home)} | environment | own,
-            capture_output=True, text=True, timeout=60, check=False,
+            capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
         found.knocks[shown] = done.stdout + done.stderr
     for folder in (found.folder, found.store / "ray"):

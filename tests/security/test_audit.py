@@ -49,7 +49,7 @@ def service():
 
 def audit(address: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(SCRIPT), "-s", "osv", "--osv-url", address]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 def pins() -> int:

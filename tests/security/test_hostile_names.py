@@ -12,14 +12,16 @@ from markdown_it import MarkdownIt
 from mlflow import MlflowClient
 
 from nsa_core import InputError, load_images
+from studies.batchsize_ablation import STUDY as ABLATION
+from studies.cli import main as study_main
 from studies.mlflow_model import main as mlflow_model
 from tests.security.hostile import FILE, PRINTABLE, UNPRINTABLE, write_data_set
-from tests.studies.conftest import run_study
+from tests.studies.conftest import TOY, run_study
 from tests.tracking.chromium import CHROMIUM, Chromium
 from tracking import StoreError, create_store, mlflow_sync, open_store, query
-from tracking.plain_text import plain
+from tracking.mlflow.place import tracking_uri
 from tracking.report.__main__ import main as report
-from tracking.store import default_tracking_uri
+from tracking.text import printable
 
 STUDY = "batchsize_ablation"
 CLASSES = (3, 7)  # markup, and a table row with a formula
@@ -38,6 +40,7 @@ def study(tmp_path_factory):
     done = run_study(
         place / "store", "--dataset", FILE, "--data-root", str(place), "--epochs", "1",
         "--classes", ",".join(map(str, CLASSES)), "--set", "evaluations=1",
+        page="tests/studies/toy.py",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return place, open_store(place / "store"), done
@@ -126,12 +129,12 @@ def test_sql_takes_them_as_values(study, capsys):
     shown = capsys.readouterr().out
     for index in CLASSES:
         assert PRINTABLE[index] in shown
-    assert store.sql("from trials").num_rows == 16  # nothing was dropped
+    assert store.sql("from trials").num_rows == 8  # nothing was dropped
 
 
 def test_in_mlflow_they_are_values_and_paths_stay_inside(study):
     _, store, _ = study
-    client = MlflowClient(default_tracking_uri(store))
+    client = MlflowClient(tracking_uri(store))
     experiment = client.get_experiment_by_name(STUDY)
     runs = client.search_runs([experiment.experiment_id])
     trials = [run for run in runs if "class_name" in run.data.params]
@@ -140,7 +143,7 @@ def test_in_mlflow_they_are_values_and_paths_stay_inside(study):
     root = (store.root / "mlflow-artifacts").as_uri()
     assert all(run.info.artifact_uri.startswith(f"{root}/{STUDY}/") for run in runs)
     with sqlite3.connect(store.root / "mlflow.db") as database:
-        assert database.execute("select count(*) from runs").fetchone() == (17,)
+        assert database.execute("select count(*) from runs").fetchone() == (9,)
 
 
 @pytest.mark.parametrize("name", UNPRINTABLE)
@@ -160,12 +163,13 @@ def test_files_that_cannot_be_printed_are_refused(tmp_path, name):
         load_images(name, "train", tmp_path)
 
 
-def test_columns_of_a_file_do_not_steer_the_terminal(tmp_path):
+def test_columns_of_a_file_do_not_steer_the_terminal(tmp_path, capsys):
     pq.write_table(pa.table({"\x1b[31mimage": [1], "split": ["train"]}), tmp_path / "my.parquet")
-    done = run_study(tmp_path / "store", "--dataset", "my.parquet", "--data-root", str(tmp_path))
-    assert done.returncode == 2
-    assert "no column 'image' (it has: \\x1b[31mimage, split)" in done.stderr
-    assert all(line.isprintable() for line in done.stderr.splitlines())
+    given = ["--dataset", "my.parquet", "--data-root", str(tmp_path)]
+    assert study_main(ABLATION, [*TOY, "--store", str(tmp_path / "store"), *given]) == 2
+    said = capsys.readouterr().err
+    assert "no column 'image' (it has: \\x1b[31mimage, split)" in said
+    assert all(line.isprintable() for line in said.splitlines())
 
 
 HOSTILE = [*UNPRINTABLE[:-1], *PRINTABLE[:-1], "..", ".", "a" * 65, "A", "-a", ""]
@@ -202,6 +206,6 @@ def test_a_study_of_a_hostile_name_in_the_folder_is_refused(tmp_path, capsys):
 
 def test_plain_text_is_in_one_line_and_steers_nothing():
     for name in [*UNPRINTABLE[:-1], *PRINTABLE]:
-        assert plain(name).isprintable()
+        assert printable(name).isprintable()
     for name in PRINTABLE:
-        assert plain(name) == name
+        assert printable(name) == name

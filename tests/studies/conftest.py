@@ -5,9 +5,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
+
+from tests.shared import once
+
+# Ray gives its workers way to everything else (nice 15): beside other tests they would starve.
+os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112  # its name
+os.environ["RAY_worker_register_timeout_seconds"] = "1800"  # noqa: SIM112  # else workers hang
 
 ROOT = Path(__file__).parents[2]
 OPTIONS = '{"projector_dim":32,"predictor_dim":32}'
@@ -19,14 +26,19 @@ HIDDEN = {  # columns that tell when, how fast and where, not what
 }  # fmt: skip
 
 
-def study_command(store: Path, *more: str) -> list[str]:
-    script = str(ROOT / "studies" / "batchsize_ablation.py")
-    return [sys.executable, script, *TOY, "--store", str(store), *more]
+def study_command(store: Path, *more: str, page: str = "") -> list[str]:
+    """The batch-size study, or another page of Python."""
+    script = [str(ROOT / "studies" / "batchsize_ablation.py")]
+    if page:
+        script = ["-m", "studies", "study", page]
+    return [sys.executable, *script, *TOY, "--store", str(store), *more]
 
 
-def run_study(store: Path, *more: str, timeout: int = 300) -> subprocess.CompletedProcess[str]:
+def run_study(
+    store: Path, *more: str, timeout: int = 600, page: str = ""
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        study_command(store, *more),
+        study_command(store, *more, page=page),
         cwd=ROOT,
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
         capture_output=True,
@@ -42,7 +54,7 @@ def rows(table) -> list[dict]:
     return sorted(table.select(kept).to_pylist(), key=repr)
 
 
-def wait_for(condition, what: str, seconds: float = 120):
+def wait_for(condition, what: str, seconds: float = 300):
     """What the condition returns, once that is true."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -63,8 +75,15 @@ def workers(study: subprocess.Popen[str]) -> list[psutil.Process]:
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory):
-    """Store and output of one whole toy study that nothing disturbed."""
-    store = tmp_path_factory.mktemp("undisturbed") / "store"
-    done = run_study(store)
-    assert done.returncode == 0, done.stderr
-    return store, done
+    """Store and output of one whole toy study that nothing disturbed; one for all tests."""
+    folder = once(tmp_path_factory, "undisturbed", _undisturbed)
+    return folder / "store", SimpleNamespace(
+        stdout=(folder / "out").read_text(), stderr=(folder / "err").read_text()
+    )
+
+
+def _undisturbed(folder: Path) -> None:
+    done = run_study(folder / "store")
+    (folder / "out").write_text(done.stdout)
+    (folder / "err").write_text(done.stderr)
+    assert done.returncode == 0, done.stdout + done.stderr

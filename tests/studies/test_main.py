@@ -1,15 +1,14 @@
-"""``python -m studies``: shipped studies, and a user's own page of Python."""
+"""``nsa``, which is ``python -m studies``: shipped studies, and a user's own page of Python."""
 
-import os
 import re
-import subprocess
 import sys
 
 import pytest
 
 from studies.__main__ import SHIPPED, main, study_of
-from studies.search import Search
+from studies.plan.search import Search
 from tests.studies.conftest import ROOT
+from tests.tracking.mlflow_lab import values_in_mlflow, values_in_store
 from tracking import open_store
 
 
@@ -28,36 +27,30 @@ def test_every_preset_makes_a_study_that_says_how_it_reads():
         study = study_of(name)
         assert {"quick", "paper"} <= set(study.presets)
         if not isinstance(study, Search):
-            assert study.report.about()["rows"]
+            assert study.layout.about()["rows"]
 
 
-def test_the_study_in_contributing_runs_as_it_stands_there(tmp_path):
+def test_the_study_in_contributing_runs_as_it_stands_there(tmp_path, capsys, monkeypatch):
+    """Beside the MLflow that ``MLFLOW_TRACKING_URI`` names, of which nobody else has spoken."""
     text = (ROOT / "CONTRIBUTING.md").read_text()
     (page,) = re.findall(r"```python\n(.*?STUDY = .*?)```", text, re.DOTALL)
     assert page.count("\n") <= 30
-    script = tmp_path / "depth_ablation.py"
+    script, path = tmp_path / "depth_ablation.py", tmp_path / "store"
     script.write_text(page)
-    command = [
-        sys.executable,
-        "-m",
-        "studies",
-        "run",
-        str(script),
-        "--epochs",
-        "1",
-        "--classes",
-        "3",
-    ]
-    command += ["--set", "width=8", "--set", "evaluations=1", "--store", str(tmp_path / "store")]
-    done = subprocess.run(
-        command, cwd=ROOT, env=os.environ, capture_output=True, text=True, timeout=300, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert "both - none" in done.stdout
-    trials = open_store(tmp_path / "store").trials().to_pylist()
+    uri = f"sqlite:///{tmp_path}/named.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    options = ["--epochs", "1", "--classes", "3", "--set", "width=8", "--set", "evaluations=1"]
+    assert main(["study", str(script), *options, "--store", str(path)]) == 0
+    shown = capsys.readouterr().out
+    store = open_store(path)
+    trials = store.trials().to_pylist()
     assert {(row["norm"], row["depth"]) for row in trials} == {
         (norm, depth) for norm in ("none", "both") for depth in (10, 18)
     }
+    (study,) = {row["study"] for row in trials}
+    assert uri in shown
+    assert values_in_mlflow(uri, study) == values_in_store(store)
+    assert not (path / "mlflow.db").exists()
 
 
 @pytest.mark.parametrize(
@@ -83,7 +76,7 @@ def test_a_name_that_nobody_knows_is_refused_and_no_arguments_are_explained(caps
     assert main(["run", "polution_robustness"]) == 2
     assert "did you mean 'pollution_robustness'?" in capsys.readouterr().err
     assert main([]) == 2
-    assert "python -m studies run NAME" in capsys.readouterr().err
+    assert "usage: nsa study NAME" in capsys.readouterr().err
 
 
 def test_no_file_of_the_folder_hides_a_module_of_python():

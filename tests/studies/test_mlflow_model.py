@@ -13,7 +13,7 @@ from nsa_core.training import build_method, embed
 from studies.mlflow_model import best_trials, log_best, main
 from tests.tracking.mlflow_lab import runs_of
 from tracking import StoreError, open_store
-from tracking.store import default_tracking_uri
+from tracking.mlflow.place import tracking_uri
 
 STUDY = "batchsize_ablation"
 
@@ -28,15 +28,17 @@ def store(undisturbed, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def models(store):
-    return log_best(store, STUDY, default_tracking_uri(store), count=2)
+    return log_best(store, STUDY, tracking_uri(store), count=2)
 
 
 @pytest.fixture
 def tracked(store, models):
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(default_tracking_uri(store))
-    yield models
-    mlflow.set_tracking_uri(before)
+    uri, before = tracking_uri(store), mlflow.get_tracking_uri()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", uri)  # MLflow sets it, and would leave it
+        mlflow.set_tracking_uri(uri)
+        yield models
+        mlflow.set_tracking_uri(before)
 
 
 def test_the_best_are_those_of_the_headline_at_the_last_epoch(store):
@@ -82,7 +84,7 @@ def test_it_has_a_signature_an_example_and_requirements(store, tracked):
 
 
 def test_it_belongs_to_the_run_of_its_trial_and_comes_once(store, tracked):
-    uri = default_tracking_uri(store)
+    uri = tracking_uri(store)
     before = runs_of(uri, STUDY)
     assert log_best(store, STUDY, uri, count=2) == tracked
     client = mlflow.MlflowClient(uri)

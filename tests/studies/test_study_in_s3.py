@@ -1,14 +1,15 @@
 """The real command with its store in object storage: killed, gone on with, and the same numbers."""
 
 import signal
-import subprocess
 import time
+from types import SimpleNamespace
 
 import pytest
 
-from studies.batchsize_ablation import STUDY
 from studies.cli import main
-from tests.studies.conftest import ROOT, TOY, rows, study_command, wait_for, workers
+from tests.studies.conftest import TOY, rows, wait_for, workers
+from tests.studies.forked import start_toy
+from tests.studies.toy import STUDY
 from tracking import StoreError, open_store
 
 
@@ -18,21 +19,24 @@ def uri(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def continued(s3_server, uri):
+def continued(s3_server, uri, tmp_path_factory):
     """A study of which first a worker, then the driver is killed, then the same command again."""
     name = f"s3://nsa/killed-{time.time_ns()}/store"
-    command = study_command(name, "--tracking-uri", uri)
-    driver = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
+    folder = tmp_path_factory.mktemp("continued")
+    driver = start_toy(name, "--tracking-uri", uri, words=folder / "killed")
     wait_until(lambda: running(name), driver)
     workers(driver)[0].kill()
     wait_until(lambda: ended(name), driver)
     driver.send_signal(signal.SIGKILL)
     driver.wait()
     before = ended(name)
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=400, check=False
+    again = start_toy(name, "--tracking-uri", uri, words=folder / "again")
+    code = again.wait(timeout=600)
+    said = SimpleNamespace(
+        stdout=(folder / "again.out").read_text(), stderr=(folder / "again.err").read_text()
     )
-    return name, before, done
+    assert code == 0, said.stderr
+    return name, before, said
 
 
 def wait_until(condition, driver):
@@ -42,7 +46,7 @@ def wait_until(condition, driver):
         assert driver.poll() is None, "the driver has ended"
         return condition()
 
-    wait_for(reached, "the study to come so far", 240)
+    wait_for(reached, "the study to come so far", 600)
 
 
 def statuses(name):
@@ -62,13 +66,13 @@ def ended(name):
 
 def test_it_goes_on_and_ends_with_the_numbers_of_a_folder(continued, undisturbed):
     name, before, done = continued
-    assert done.returncode == 0, done.stderr
-    assert 1 <= before < 8
-    assert f"8 trials: {before} done before" in done.stdout
+    assert 1 <= before < 4
+    assert f"4 trials: {before} done before" in done.stdout
     reference, _ = undisturbed
     for table in ("scores", "dynamics", "trials"):
-        found, expected = (getattr(open_store(place), table)() for place in (name, reference))
-        assert rows(found) == rows(expected)
+        found, expected = (rows(getattr(open_store(each), table)()) for each in (name, reference))
+        assert len(found) == len(expected) / 2 > 0
+        assert all(row in expected for row in found)
 
 
 def test_it_says_where_to_look_and_that_is_there(continued, uri):

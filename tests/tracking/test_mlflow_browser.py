@@ -11,8 +11,8 @@ from matplotlib import image as png
 from benchmarks.generated_store import generate
 from tests.tracking.chromium import CHROMIUM, Chromium
 from tests.tracking.mlflow_lab import Server, runs_of
-from tracking.mlflow_mirror import MlflowMirror
-from tracking.store import default_tracking_uri
+from tracking.mlflow.mirror import MlflowMirror
+from tracking.mlflow.place import tracking_uri
 
 pytestmark = [
     pytest.mark.browser,
@@ -33,7 +33,7 @@ def site(tmp_path_factory):
     """A server on a small store, and its trials' runs in the order of their names."""
     folder = tmp_path_factory.mktemp("site")
     store = generate(folder / "store", trials=12, epochs=5, layers=2, scorers=3)
-    uri = default_tracking_uri(store)
+    uri = tracking_uri(store)
     MlflowMirror(store, "generated", uri).finish()
     runs = runs_of(uri, "generated")
     del runs["generated"]

@@ -3,10 +3,10 @@
 import pytest
 
 from tests.conftest import free_port
+from tests.tracking.mlflow.test_mirror import IDS, add_epoch, begin, finish
 from tests.tracking.mlflow_lab import runs_of, values_in_mlflow, values_in_store
-from tests.tracking.test_mlflow_mirror import IDS, add_epoch, begin, finish
 from tracking import create_store, mlflow_sync
-from tracking.store import default_tracking_uri
+from tracking.mlflow.place import tracking_uri
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_it_syncs_every_study_and_says_so(store, capsys):
     out = capsys.readouterr().out
     assert "one: 1 trials, 1 brought up to date" in out
     assert "table3: 2 trials, 2 brought up to date" in out
-    uri = default_tracking_uri(store)
+    uri = tracking_uri(store)
     assert values_in_mlflow(uri, "table3") == values_in_store(store)
     parent = store.root / "mlflow-artifacts" / "one" / runs_of(uri, "one")["one"].info.run_id
     names = {path.name for path in (parent / "artifacts").iterdir()}

@@ -17,6 +17,7 @@ from tracking import StoreError, open_store
 from tracking.errors import QueryError
 from tracking.query import aligned, main
 from tracking.schema import SCHEMA_VERSION, TABLES
+from tracking.tables import sql
 
 DOC = (Path(__file__).parents[2] / "docs" / "results_schema.md").read_text()
 QUESTIONS = dict(re.findall(r"\*\*(\d+)\. [^`]*?```sql\n(.*?)```", DOC, re.DOTALL))
@@ -73,7 +74,7 @@ def test_questions_have_answers_before_and_after_compaction(number, path, store)
             if name in ("auroc", "lowest", "chosen", "last", "peak"):
                 assert 0.3 < value <= 1, row
     try:
-        store.write_summary()
+        store.compact()
         assert len(store.snapshot().unchanged) == 96
         assert sorted(map(repr, rounded(store.sql(query)))) == sorted(map(repr, answer))
     finally:
@@ -254,9 +255,26 @@ def test_held_out_choice(store, finished):
         "select 1; select 2",
         "",
         "select * from table_of_this_test",
+        "explain analyze copy (select 1) to '{folder}/out.csv'",
+        "explain analyze copy (select 1) to ':memory:'",
+        "explain analyze copy (select 1) to ':memory:.wal' (format parquet)",
+        "explain (analyze, format json) copy (select 1) to '.tmp/out.csv'",
+        "explain analyze set memory_limit = '1GB'",
+        "from read_text('secret.csv')",
+        "from read_text(':memory:*')",
+        "from read_blob('.tmp/*')",
+        "from read_duckdb(':memory:')",
+        "from parquet_metadata('{file}')",
+        "from read_csv('/dev/stdin')",
+        "from enable_logging(storage='file', storage_path='{folder}/out')",
+        "from enable_profiling(save_location='{folder}/out')",
+        "from duckdb_extensions()",
+        "from query('copy (select 1) to $$out.csv$$')",
+        "select getenv('HOME')",
     ],
 )
-def test_sql_reaches_the_three_tables_and_nothing_else(store, tmp_path, query):
+def test_sql_reaches_the_three_tables_and_nothing_else(store, tmp_path, monkeypatch, query):
+    monkeypatch.chdir(tmp_path)
     table_of_this_test = pa.table({"a": [1]})  # DuckDB would find it by its name
     assert table_of_this_test.num_rows == 1
     secret = tmp_path / "secret.csv"
@@ -266,6 +284,15 @@ def test_sql_reaches_the_three_tables_and_nothing_else(store, tmp_path, query):
         store.sql(text)
     assert "\n" not in str(error.value)
     assert [path.name for path in tmp_path.iterdir()] == ["secret.csv"]
+
+
+def test_a_query_of_more_than_its_memory_writes_nothing(store, tmp_path, monkeypatch):
+    """DuckDB would spill into the working directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sql._CLOSED, "memory_limit", "64MB")
+    with pytest.raises(QueryError, match="Out of Memory"):
+        store.sql("from (select r, hash(r) from range(20_000_000) t(r) order by 2)")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -314,6 +341,23 @@ def test_aligned_keeps_a_row_in_a_line_and_counts_wide_characters():
         "\\x1b[31mred  22",
         "              3",
     ]
+
+
+def test_every_type_and_its_ends_are_printed(path, capsys):
+    """Infinite times and the year 290,000 are no values of Python's."""
+    assert main([str(path), "from test_all_types()"]) == 0
+    times = "'infinity'::timestamptz a, '-infinity'::date b, ['290000-01-01'::timestamp] c"
+    assert main([str(path), f"select {times}, null d"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1].split("  ") == [
+        "infinity", "-infinity", "['290000-01-01 00:00:00']"
+    ]  # fmt: skip
+
+
+def test_csv_holds_infinite_times(path, tmp_path):
+    out = tmp_path / "answer.csv"
+    query = "select 'infinity'::timestamptz a, '290000-01-01'::timestamp b, date '2026-11-27' c"
+    assert main([str(path), query, "--out", str(out)]) == 0
+    assert out.read_text().splitlines()[1] == '"infinity","290000-01-01 00:00:00",2026-11-27'
 
 
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])

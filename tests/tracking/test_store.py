@@ -15,6 +15,7 @@ import pytest
 
 from tracking import SCHEMA_VERSION, StoreError, create_store, open_store
 from tracking.schema import DYNAMICS, SCORES, TABLES, TRIALS
+from tracking.trial import trial_id as id_of
 
 CONFIG = {
     "dataset": "digits", "normal_class": 3, "method": "simsiam", "norm": "both",
@@ -24,7 +25,9 @@ CONFIG = {
     "stem": "3x3", "precision": "fp32", "channels_last": True,
     "augment": {"flip": 0.0}, "method_options": {"projector_dim": 8},
 }  # fmt: skip
-FIRST, SECOND = "0" * 16, "1" * 16
+CONFIGS = {id_of(each, "f"): each for each in ({**CONFIG, "seed": n} for n in range(100))}
+FACTS = {"class_name": "3", "data_fingerprint": "f"}
+FIRST, SECOND, THIRD, FOURTH, *_ = CONFIGS
 
 
 def evaluation(epoch: int, loss: float = -0.5) -> tuple[dict, list[dict]]:
@@ -42,7 +45,7 @@ def store(tmp_path):
     made = create_store(tmp_path / "store")
     for trial_id in (FIRST, SECOND):
         made.trial(trial_id).folder.mkdir(parents=True)
-        made.trial(trial_id).create(CONFIG, {"class_name": "3", "data_fingerprint": "f"})
+        made.trial(trial_id).create(CONFIGS[trial_id], FACTS)
     made.plan("table3", [FIRST, SECOND])
     return made
 
@@ -70,6 +73,17 @@ def test_a_trial_that_ran_is_in_all_three_tables(store):
     assert row["ended_at"] >= row["started_at"]
     assert store.dynamics()["epoch"].to_pylist() == [1, 2]
     assert store.scores().num_rows == 4
+
+
+def test_sql_can_tell_trials_whose_scores_have_other_definitions(store):
+    for trial_id, version in ((FIRST, 1), (SECOND, 2)):
+        record = store.trial(trial_id)
+        with record.claim():
+            record.begin({"score_versions": {"c-cos": 1, "k-cos": version}})
+            record.add(*evaluation(1))
+    query = """select trial_id, json_extract(score_versions, '$."k-cos"')::int from trials"""
+    found = {tuple(row.values()) for row in store.sql(query).to_pylist()}
+    assert found == {(FIRST, 1), (SECOND, 2)}
 
 
 def test_an_epoch_that_comes_again_replaces_its_rows(store):
@@ -103,7 +117,7 @@ def test_sql_over_the_views(store):
 
 def test_summary_is_the_same_tables_with_a_version(store):
     store.trial(FIRST).add(*evaluation(1))
-    folder = store.write_summary()
+    folder = store.compact()
     for name in TABLES:
         written = pq.read_table(folder / f"{name}.parquet")
         assert written.schema.metadata[b"nsa_schema_version"] == str(SCHEMA_VERSION).encode()
@@ -117,7 +131,9 @@ def test_no_store_at_the_path(tmp_path):
 
 def test_another_schema_version_is_refused(store):
     (store.root / "store.json").write_text('{"schema_version": 99}')
-    with pytest.raises(StoreError, match=r"schema version 99, this program reads 1 to 3"):
+    with pytest.raises(
+        StoreError, match=f"schema version 99, this program reads 1 to {SCHEMA_VERSION}"
+    ):
         open_store(store.root)
 
 
@@ -273,7 +289,8 @@ def test_kill_while_writing_leaves_whole_files(store):
 
 def rewrite(record, name: str, change) -> None:
     path = record.folder / f"{name}.parquet"
-    pq.write_table(change(pq.read_table(path)), path)
+    table = pq.read_table(path).replace_schema_metadata(None)  # which has the seal
+    pq.write_table(change(table), path)
 
 
 def version_1(table: pa.Table) -> pa.Table:
@@ -288,16 +305,18 @@ def version_1(table: pa.Table) -> pa.Table:
 
 
 def test_files_of_two_schema_versions_read_together(store):
-    for trial_id in (FIRST, SECOND):
+    old = {key: value for key, value in CONFIG.items() if key not in ("layers", "probe_images")}
+    first = id_of(old, "f")
+    store.trial(first).create(old, FACTS)
+    (store.root / "studies" / "table3.json").unlink()
+    store.plan("older", [first, SECOND])
+    for trial_id in (first, SECOND):
         record = store.trial(trial_id)
         with record.claim():
             record.begin({"host": "here"})
             record.add(*evaluation(1))
             record.end("finished")
-    record = store.trial(FIRST)
-    config = {key: value for key, value in CONFIG.items() if key not in ("layers", "probe_images")}
-    (record.folder / "config.json").write_text(json.dumps({"config": config, "class_name": "3"}))
-    rewrite(record, "dynamics", version_1)
+    rewrite(store.trial(first), "dynamics", version_1)
     (store.root / "store.json").write_text('{"schema_version": 1}')
     older = open_store(store.root)
     assert older.trials().schema == TRIALS
@@ -337,11 +356,14 @@ def test_numbers_are_never_cast(store):
     ],
 )
 def test_a_value_of_another_type_is_named(store, field, value, complaint):
-    path = store.trial(FIRST).folder / "config.json"
-    path.write_text(json.dumps({"config": {**CONFIG, field: value}}))
-    with pytest.raises(StoreError, match=rf"{FIRST}/config.json.*{re.escape(complaint)}"):
+    config = {**CONFIG, field: value}
+    odd = id_of(config, "f")
+    store.trial(odd).create(config, FACTS)
+    store.plan("table3", [odd])
+    with pytest.raises(StoreError, match=rf"{odd}/config.json.*{re.escape(complaint)}"):
         store.trials()
-    assert open_store(store.root, skip_damaged=True).trials()["trial_id"].to_pylist() == [SECOND]
+    others = open_store(store.root, skip_damaged=True).trials()
+    assert others["trial_id"].to_pylist() == [FIRST, SECOND]
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"status": "running", "started_at": "yesterday"}'])
@@ -376,6 +398,7 @@ def test_a_file_without_its_keys_or_of_another_trial_is_damaged(store):
     with pytest.raises(StoreError, match=r"scores.parquet cannot be read \(no column 'layer'\)"):
         store.scores()
     shutil.copy(store.trial(SECOND).folder / "scores.parquet", store.trial(FIRST).folder)
+    rewrite(store.trial(FIRST), "scores", lambda table: table)  # as older versions wrote it
     with pytest.raises(StoreError, match=f"{FIRST}/scores.parquet.*rows of other trials"):
         store.scores()
 
@@ -395,8 +418,8 @@ def test_a_trial_without_scores(store):
 def test_class_names_come_back_as_they_are(store, name):
     path = store.trial(FIRST).folder / "config.json"
     path.unlink()
-    store.trial(FIRST).create(CONFIG, {"class_name": name})
-    store.write_summary()
+    store.trial(FIRST).create(CONFIG, {**FACTS, "class_name": name})
+    store.compact()
     assert store.trials()["class_name"].to_pylist() == [name, "3"]
     quoted = name.replace("'", "''")
     assert store.sql(f"from trials where class_name = '{quoted}'").num_rows == 1
@@ -434,5 +457,22 @@ def test_a_file_of_a_trial_that_is_a_link_is_not_followed(store, tmp_path, name)
     (record.folder / name).rename(secret)
     (record.folder / name).symlink_to(secret)
     read = {"config": record.definition, "status": record.state, "dynamics": record.dynamics}
-    with pytest.raises(StoreError, match=rf"{name} cannot be read .*symbolic links"):
+    with pytest.raises(StoreError, match=rf"{name} cannot be read \(it is a link\)"):
         read[name.partition(".")[0]]()
+
+
+def test_of_a_store_that_was_moved_away_nothing_is_made_anew(store, tmp_path):
+    record = store.trial(FIRST)
+    with record.claim():
+        record.begin({})
+        store.root.rename(tmp_path / "elsewhere")
+        for write in (
+            lambda: record.begin({}),
+            lambda: record.add(*evaluation(1)),
+            lambda: store.plan("another", [FIRST]),
+            lambda: store.trial(SECOND).claim().__enter__(),
+            store.compact,
+        ):
+            with pytest.raises(StoreError, match="its store is not there"):
+                write()
+    assert not store.root.exists()

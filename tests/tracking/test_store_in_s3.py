@@ -10,23 +10,22 @@ import pyarrow.parquet as pq
 import pytest
 from mlflow import MlflowClient
 
-from tests.tracking.test_compaction import from_own_files, planned, run_trial, tables
-from tests.tracking.test_store import CONFIG, FIRST, SECOND, evaluation
+from tests.tracking.tables.test_compaction import from_own_files, planned, run_trial, tables
+from tests.tracking.test_store import CONFIGS, FACTS, FIRST, SECOND, evaluation
 from tracking import StoreError, create_store, open_store
-from tracking import hold as hold_module
-from tracking.compaction import compact
-from tracking.generation import pointed_at
-from tracking.mlflow_mirror import MlflowMirror
+from tracking.files import lease as hold_module
+from tracking.files.place import locate
+from tracking.mlflow.mirror import MlflowMirror
 from tracking.query import main as query
-from tracking.report import write_report
-from tracking.storage import locate
+from tracking.report.document import write_report
+from tracking.tables.generation import pointed_at
 
 TIMES = ("time", "started_at", "ended_at")
 
 
 @pytest.fixture(autouse=True)
 def quick_leases(monkeypatch):
-    for name, value in {"BEAT_S": 0.2, "EXPIRY_S": 2.0, "SETTLE_S": 0.2}.items():
+    for name, value in {"BEAT_S": 0.2, "EXPIRY_S": 2.0}.items():
         monkeypatch.setattr(hold_module, name, value)
 
 
@@ -40,7 +39,7 @@ def store(s3_store):
 
 def planned_in(store, study, *trial_ids):
     for trial_id in trial_ids:
-        store.trial(trial_id).create(CONFIG, {"class_name": "3", "data_fingerprint": "f"})
+        store.trial(trial_id).create(CONFIGS[trial_id], FACTS)
     store.plan(study, trial_ids)
 
 
@@ -58,12 +57,12 @@ def test_its_tables_are_those_of_a_folder(store, tmp_path):
     run_trial(folder, FIRST, 3)
     assert plain(store) == plain(folder)
     assert open_store(str(store.root)).studies() == ["table3"]
-    compact(store)
+    store.compact()
     assert plain(open_store(store.root)) == plain(folder)
 
 
 def test_what_changes_after_a_compaction_is_seen_at_once(store):
-    made = compact(store)
+    made = store.compact()
     assert store.snapshot().unchanged == {FIRST, SECOND}
     assert made == pointed_at(store.root)
     whole = pq.read_table(pa.BufferReader((made / "dynamics.parquet").read_bytes()))
@@ -72,7 +71,7 @@ def test_what_changes_after_a_compaction_is_seen_at_once(store):
         run_trial(store, SECOND, epochs)
         assert store.snapshot().unchanged == {FIRST}
         assert tables(store) == from_own_files(store)
-    compact(store)
+    store.compact()
     assert store.snapshot().unchanged == {FIRST, SECOND}
     assert tables(store) == from_own_files(store)
 
@@ -89,7 +88,7 @@ def test_a_file_replaced_in_the_second_of_the_compaction_is_seen(store, monkeypa
     rewrite("a" * 4)
     time.sleep(1 - time.time() % 1)  # early in a second, so that the two fall into one
     rewrite("b" * 4)
-    compact(store)  # waits until it can tell
+    store.compact()  # waits until it can tell
     rewrite("c" * 4)
     assert store.trials()["host"][0].as_py() == "cccc"
 
@@ -138,11 +137,12 @@ def test_the_commands_take_its_name(store, capsys, s3_server):
         [sys.executable, "-m", "tracking.compaction", str(store.root)],
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
-    assert done.stdout == f"{store.root}/parquet -> generations/000001\n", done.stderr
+    assert done.stdout == f"{store.root}/generations/000001\n", done.stderr
 
 
 def test_its_report_and_its_mirror(store, tmp_path):
-    for page in write_report(store, "table3", store.root / "report"):
+    written = write_report(store, "table3")
+    for page in (written.page, written.markdown):
         assert page.exists()
     assert b"table3" in (store.root / "report" / "table3.html").read_bytes()
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"

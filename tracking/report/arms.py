@@ -4,15 +4,15 @@ from collections.abc import Iterable
 
 from tracking.report.cells import Level, in_order, level
 from tracking.report.numbers import field_text, listed, value_text
-from tracking.report.results import Results, Trial
+from tracking.report.results import Results
+from tracking.report.trials import Trial
 
 _MOST_LINES, _MOST_PANELS = 16, 4
 
 
 def line_fields(results: Results, without: Iterable[str] = ()) -> list[str]:
     """The fields that tell lines apart: those that the study names, at most 16 combinations."""
-    named = [str(name) for name in results.about.get("rows", ())]
-    fields = [name for name in results.rows if name in named] or list(results.rows)
+    fields = [name for name in results.rows if name in results.named_rows] or list(results.rows)
     fields = [name for name in fields if name not in set(without)]
     while len({level(trial, fields) for trial in results.finished}) > _MOST_LINES:
         fields = fields[:-1]
@@ -28,7 +28,7 @@ def panel_fields(results: Results, without: Iterable[str] = ()) -> list[str]:
 
 def averaged_over(results: Results, shown: Iterable[str]) -> str:
     """What a picture averages over beside class and seed, as the end of a sentence."""
-    hidden = [name for name in [*results.rows, results.column] if name and name not in set(shown)]
+    hidden = [name for name in results.arm if name not in set(shown)]
     if not hidden:
         return "."
     parts = [

@@ -4,6 +4,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tracking.report.panels import Panel
+
 Cell = str | tuple[str, ...]
 """A table's cell: one line, or the main one and smaller ones below it."""
 
@@ -17,20 +19,26 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table; the first ``labels`` columns say what a row is, the others are numbers."""
+    """A table.
+
+    Attributes:
+        labels: so many first columns say what a row is, the others are numbers.
+        lines: the rows in words, for a terminal; empty where the table reads well there.
+    """
 
     caption: str
     header: Sequence[str]
     rows: Sequence[Sequence[Cell]]
     labels: int = 1
+    lines: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An SVG drawing; ``name`` becomes its file's name, ``alt`` says what it shows."""
+    """A drawing; ``name`` becomes its file's name, ``alt`` says what it shows."""
 
     name: str
-    svg: str
+    panel: Panel
     alt: str
 
 
@@ -70,14 +78,27 @@ class Section:
     title: str
     blocks: Sequence[Block]
 
+    @property
+    def anchor(self) -> str:
+        """Where the page's links lead."""
+        return self.title.lower().replace(" ", "-")
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A study's report; ``name`` is the study's, which is a safe file name."""
+    """A study's report.
+
+    Attributes:
+        name: the study's, which is a safe file name.
+        lead: those sections that the study is about.
+        told: those sections of which a terminal shows the texts and tables.
+    """
 
     name: str
     title: str
     sections: Sequence[Section]
+    lead: Sequence[Section] = ()
+    told: Sequence[Section] = ()
 
 
 def file_name(name: str, ending: str) -> str:

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tracking.report.numbers import field_text, percent, percent_interval, value_text
-from tracking.report.results import ClassKey, Results, Trial
-from tracking.statistics import class_mean, interval, interval_basis
+from tracking.report.results import Results
+from tracking.report.statistics import class_mean, interval, interval_basis
+from tracking.report.trials import ClassKey, Trial
 
 Level = tuple[Any, ...]
 
@@ -48,6 +49,13 @@ class Group:
         """What its interval lets vary, in words."""
         return interval_basis(self.by_class)
 
+    @property
+    def reach(self) -> tuple[float, float] | None:
+        """The interval inside [0, 1]."""
+        if self.bounds is None:
+            return None
+        return max(0.0, self.bounds[0]), min(1.0, self.bounds[1])
+
     def lines(self) -> tuple[str, ...]:
         """Mean, then interval and n."""
         spread = percent_interval(self.bounds)
@@ -88,3 +96,11 @@ def label(fields: Sequence[str], values: Level) -> str:
         for name, value in zip(fields, values, strict=True)
     ]
     return ", ".join(parts) or "all trials"
+
+
+def describe(results: Results, trial: Trial) -> str:
+    """Arm, class and seed of a trial in words."""
+    arm = label(results.arm, level(trial, results.arm)) if results.arm else ""
+    return ", ".join(
+        filter(None, [arm, f"class {trial.class_name}", f"seed {trial.value('seed')}"])
+    )

@@ -1,78 +1,130 @@
 """A study's sections in order, and their files."""
 
-import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
 
-from tracking.atomic import write_bytes
-from tracking.report.accounts import cost, excluded, provenance
-from tracking.report.blocks import Document, Images, Pictures, file_name
-from tracking.report.dynamics import dynamics
-from tracking.report.examples import examples
-from tracking.report.html import html_page
-from tracking.report.markdown import markdown_page
-from tracking.report.norms import norms
-from tracking.report.pollution import pollution
+from tracking.files.door import make_folder
+from tracking.files.place import StorePath
+from tracking.files.write import write_bytes
+from tracking.report.blocks import Document, Images, Pictures, Section, file_name
+from tracking.report.render.html import html_page
+from tracking.report.render.markdown import markdown_page, terminal_text
+from tracking.report.render.pictures import sheet, svg
 from tracking.report.results import Results, load_results
-from tracking.report.summary import summary
-from tracking.report.tables import tables
-from tracking.storage import StorePath
+from tracking.report.sections.cost import cost
+from tracking.report.sections.dynamics import dynamics
+from tracking.report.sections.examples import examples
+from tracking.report.sections.excluded import TITLE as EXCLUDED
+from tracking.report.sections.excluded import excluded
+from tracking.report.sections.layers import layers
+from tracking.report.sections.norms import norms
+from tracking.report.sections.pollution import pollution
+from tracking.report.sections.provenance import provenance
+from tracking.report.sections.published import published
+from tracking.report.sections.selection import selection
+from tracking.report.sections.summary import summary
+from tracking.report.sections.tables import tables
 from tracking.store import Store
 
-_VARIABLE = re.compile(r"var\(--\w+, (#\w+)\)")
+_FINDINGS: dict[str, Callable[[Results], Section | None]] = {
+    "tables": tables,
+    "published": published,
+    "selection": selection,
+    "pollution": pollution,
+    "norms": norms,
+    "dynamics": dynamics,
+    "layers": layers,
+    "examples": examples,
+}
+"""The sections about finished trials, in the order in which they stand behind the lead's."""
+
+_ENDS = (excluded, cost, provenance)
 
 
-def write_report(store: Store, study: str, folder: StorePath) -> tuple[StorePath, StorePath]:
+@dataclass(frozen=True)
+class Written:
+    """A report that was written.
+
+    Attributes:
+        page, markdown: its files.
+        text: what the study is about, for a terminal.
+        table: a file with that text; None if the report went to a folder of the caller's.
+        picture: the lead's; None likewise, and where nothing has finished.
+    """
+
+    page: StorePath
+    markdown: StorePath
+    text: str
+    table: StorePath | None = None
+    picture: StorePath | None = None
+
+
+def write_report(store: Store, study: str, folder: StorePath | None = None) -> Written:
     """Write ``STUDY.html``, ``STUDY.md`` and its pictures in ``STUDY-pictures/``.
 
-    Returns the first two paths.
+    Args:
+        folder: where to; None for ``report`` in the store, and then ``STUDY.md`` and ``STUDY.png``
+            in the store are what the study is about, in short.
 
     Raises:
         StoreError: a file of the store is damaged.
     """
-    document = compose(load_results(store, study))
+    results = load_results(store, study)
+    document = compose(results)
+    text = terminal_text(document)
+    table = picture = None
+    if folder is None:
+        table = store.root / f"{study}.md"
+        write_bytes(table, _encoded(text))
+        if panels := [each.panel for block in _pictures(document.lead) for each in block.pictures]:
+            picture = store.root / f"{study}.png"
+            write_bytes(picture, sheet(panels, document.title))
+        folder = store.root / "report"
+    elif isinstance(folder, Path):
+        make_folder(folder / f"{study}-pictures")
     pictures = folder / f"{study}-pictures"
-    for name, data in _picture_files(document).items():
-        write_bytes(pictures / name, data)
-    paths = folder / f"{study}.html", folder / f"{study}.md"
-    for path, page in zip(
-        paths, (html_page(document), markdown_page(document, pictures.name)), strict=True
-    ):
-        write_bytes(path, page.encode("utf-8", "replace"))
-    return paths
+    drawings = {
+        each.name: svg(each.panel)
+        for block in _pictures(document.sections)
+        for each in block.pictures
+    }
+    for name, drawing in drawings.items():
+        white = drawing.replace("<svg ", '<svg style="background:#fff" ', 1)
+        write_bytes(pictures / file_name(name, "svg"), white.encode())
+    for block in (block for section in document.sections for block in section.blocks):
+        for image in block.images if isinstance(block, Images) else ():
+            write_bytes(pictures / file_name(image.name, "png"), image.png)
+    page, markdown = folder / f"{study}.html", folder / f"{study}.md"
+    write_bytes(page, _encoded(html_page(document, drawings)))
+    write_bytes(markdown, _encoded(markdown_page(document, pictures.name)))
+    return Written(page, markdown, text, table, picture)
 
 
 def compose(results: Results) -> Document:
     """All that there is to say; sections without content are left out."""
     title = str(results.about.get("title") or results.study.replace("_", " "))
-    sections = [summary(results)]
+    first = summary(results)
+    others = [name for name in _FINDINGS if name not in (*results.lead, "selection")]
+    lead, findings = [], []
     if results.finished:
-        found = [
-            tables(results),
-            dynamics(results),
-            pollution(results),
-            norms(results),
-            examples(results),
-        ]
-        sections += [section for section in found if section and section.blocks]
-    if results.trials:
-        ends = [excluded(results), cost(results), provenance(results)]
-        sections += [section for section in ends if section]
-    return Document(results.study, title, sections)
+        lead = _with_content(_FINDINGS[name](results) for name in results.lead)
+        findings = _with_content(_FINDINGS[name](results) for name in others)
+    ends = _with_content(make(results) for make in _ENDS) if results.trials else []
+    told = [section for section in ends if section.title == EXCLUDED]
+    sections = [first, *lead, *findings, *ends]
+    return Document(results.study, title, sections, lead, told=[first, *lead, *told])
 
 
-def _picture_files(document: Document) -> dict[str, bytes]:
-    files = {}
-    for section in document.sections:
-        for block in section.blocks:
-            if isinstance(block, Pictures):
-                for picture in block.pictures:
-                    files[file_name(picture.name, "svg")] = _standalone(picture.svg)
-            elif isinstance(block, Images):
-                for image in block.images:
-                    files[file_name(image.name, "png")] = image.png
-    return files
+def _pictures(sections: Iterable[Section]) -> list[Pictures]:
+    return [
+        block for section in sections for block in section.blocks if isinstance(block, Pictures)
+    ]
 
 
-def _standalone(svg: str) -> bytes:
-    """Outside of the page: its own colours on white."""
-    plain = _VARIABLE.sub(r"\1", svg)
-    return plain.replace("<svg ", '<svg style="background:#fff;color:#222" ', 1).encode()
+def _with_content(sections: Iterable[Section | None]) -> list[Section]:
+    return [section for section in sections if section and section.blocks]
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "replace")

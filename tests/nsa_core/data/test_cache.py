@@ -1,6 +1,9 @@
+import os
+
 import numpy as np
 import pytest
 
+from nsa_core import InputError
 from nsa_core.data import ImageSet
 from nsa_core.data.cache import cache_root, cached
 
@@ -85,6 +88,20 @@ def test_a_damaged_entry_is_decoded_again(place, name, damage):
     assert decode.calls == 2
 
 
+@pytest.mark.parametrize("name", ["images.npy", "labels.npy"])
+def test_a_bit_that_rotted_is_noticed(place, name):
+    decode = Decoder()
+    cached("set", [place], decode)
+    (entry,) = entries(place)
+    content = bytearray((entry / name).read_bytes())
+    content[-8] ^= 1
+    (entry / name).write_bytes(content)
+    loaded = cached("set", [place], decode)
+    assert decode.calls == 2
+    np.testing.assert_array_equal(loaded.images, decode.images)
+    assert loaded.labels.tolist() == [0, 1, 0, 1, 0]
+
+
 def test_a_decoder_that_fails_leaves_nothing_behind(place):
     def fail():
         raise OSError("no")
@@ -103,3 +120,17 @@ def test_cache_folder_follows_the_environment(monkeypatch, tmp_path):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache_root() == tmp_path / ".cache" / "nsa-studies"
+
+
+def test_a_cache_that_cannot_be_used_is_one_line(place, monkeypatch):
+    monkeypatch.setenv("NSA_CACHE", str(place / "below a file"))
+    with pytest.raises(InputError, match=r"cannot be used \(Not a directory\); set NSA_CACHE to"):
+        cached("set", [place], Decoder())
+
+
+def test_a_user_without_a_home_is_told_what_to_set(place, monkeypatch):
+    for name in ("NSA_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 2**31 - 5)  # whom no passwd file knows
+    with pytest.raises(InputError, match="this user has no home; set NSA_CACHE to a folder"):
+        cached("set", [place], Decoder())

@@ -89,6 +89,15 @@ def test_parquet_files_beside_the_folder_are_used(tmp_path, encode, write_parque
     np.testing.assert_array_equal(load_images("cifar10", "test", tmp_path).images, images)
 
 
+def test_shards_of_parquet_files_are_one_set(tmp_path, encode, write_parquet, pixels):
+    for shard in (0, 1):
+        rows = slice(10 * shard, 10 * shard + 10)
+        data = [encode(image.transpose(1, 2, 0)) for image in pixels[0][rows]]
+        path = tmp_path / f"cifar10-train-0000{shard}-of-00002.parquet"
+        write_parquet(path, data, label=pixels[1][rows])
+    np.testing.assert_array_equal(load_images("cifar10", "train", tmp_path).images, pixels[0][:20])
+
+
 def test_the_real_test_split_is_complete(shared_data):
     root = shared_data("cifar10-test.parquet").parent
     test = load_images("cifar10", "test", root)

@@ -5,7 +5,7 @@ from nsa_core.errors import InputError
 
 
 def test_available_lists_the_named_sources():
-    assert available() == ["cifar10", "digits", "fashion-mnist"]
+    assert available() == ["cifar10", "cifar100", "digits", "fashion-mnist", "svhn"]
 
 
 def test_unknown_data_set_is_refused_with_the_nearest_name():

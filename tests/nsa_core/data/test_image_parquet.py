@@ -141,7 +141,7 @@ def test_a_column_split_selects_rows(write, tmp_path):
 
 def test_a_split_that_no_row_has_is_refused_with_those_found(write, tmp_path):
     write("images.parquet", label=LABELS, split=["train"] * 3 + ["extra"] * 3)
-    with pytest.raises(InputError, match=r"no row of split 'test' \(.*extra, train"):
+    with pytest.raises(InputError, match=r"no row of split 'test' \(.*'extra', 'train'"):
         load_images("images.parquet", "test", tmp_path)
 
 
@@ -161,6 +161,100 @@ def test_a_split_that_nothing_tells_is_refused_with_the_ways_out(write, tmp_path
     assert len(load_images(f"{name}.parquet", "all", tmp_path)) == 6
 
 
+@pytest.mark.parametrize("name", ["parts-train-test", "train_val", "a.test.train.b"])
+def test_a_name_with_two_splits_tells_neither(write, tmp_path, name):
+    write(f"{name}.parquet")
+    for split in ("train", "test"):
+        with pytest.raises(InputError, match=r"its name says \w+ and \w+"):
+            load_images(f"{name}.parquet", split, tmp_path)
+
+
+def test_of_a_shard_all_shards_are_read_in_order(write, pngs, tmp_path):
+    for number in range(3):
+        part = slice(2 * number, 2 * number + 2)
+        name = f"train-{number:05}-of-00003.parquet"
+        write(name, pngs[part], label=LABELS[part])
+    write("test-00000-of-00001.parquet", pngs[:1], label=LABELS[:1])
+    for shard in ("{split}-00000-of-00003", "{split}-00000-of-00001", "train-00002-of-00003"):
+        loaded = load_images(f"{shard}.parquet", "train", tmp_path)
+        np.testing.assert_array_equal(loaded.images, COLOUR.transpose(0, 3, 1, 2))
+        np.testing.assert_array_equal(loaded.labels, LABELS)
+    assert len(load_images("{split}-00000-of-00003.parquet", "test", tmp_path)) == 1
+
+
+@pytest.mark.parametrize("gone", [0, 1, 2])
+def test_a_missing_shard_is_named(write, tmp_path, gone):
+    for number in {0, 1, 2} - {gone}:
+        write(f"train-{number:05}-of-00003.parquet")
+    with pytest.raises(InputError, match=f"train-{gone:05}-of-00003.parquet"):
+        load_images("{split}-00000-of-00003.parquet", "train", tmp_path)
+
+
+def test_shards_of_two_exports_are_not_mixed(write, tmp_path):
+    write("train-00000-of-00001.parquet")
+    write("train-00000-of-00002.parquet")
+    with pytest.raises(InputError, match=r"train-00000-of-00002\.parquet"):
+        load_images("{split}-00000-of-00001.parquet", "train", tmp_path)
+
+
+def test_a_shard_with_other_columns_is_named(write, tmp_path):
+    write("train-00000-of-00002.parquet")
+    write("train-00001-of-00002.parquet", label=LABELS.astype(np.int32))
+    with pytest.raises(InputError, match=r"00001-of-00002\.parquet: column .label. is int32"):
+        load_images("{split}-00000-of-00002.parquet", "train", tmp_path)
+
+
+SPLITS = pa.array(["train", "test"] * 3)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        SPLITS.dictionary_encode(),
+        SPLITS.cast(pa.binary()),
+        SPLITS.cast(pa.large_string()),
+        SPLITS.cast(pa.binary()).dictionary_encode(),
+        pa.array(["train", "test", "train", "test", None, "test"]),
+    ],
+)
+def test_a_column_split_may_be_of_any_kind_of_text(write, tmp_path, column):
+    write("images.parquet", label=LABELS, split=column)
+    assert load_images("images.parquet", "test", tmp_path).labels.tolist() == [1, 0, 2]
+
+
+@pytest.mark.parametrize("names", [["train", "test"], {"1": "test", "0": "train"}])
+def test_a_column_split_of_numbers_is_read_by_their_names(write, tmp_path, names):
+    info = {"info": {"features": {"split": {"names": names, "_type": "ClassLabel"}}}}
+    described = {"huggingface": json.dumps(info)}
+    write("images.parquet", metadata=described, label=LABELS, split=[0, 1] * 3)
+    assert load_images("images.parquet", "test", tmp_path).labels.tolist() == [1, 0, 2]
+
+
+@pytest.mark.parametrize(
+    ("column", "said"),
+    [
+        ([0, 1] * 3, "no row of split 'test' .*has: '0', '1'"),
+        ([True, False] * 3, "no row of split 'test' .*has: 'false', 'true'"),
+        ([0.5] * 6, "no row of split 'test' .*has: '0.5'"),
+        ([b"\xff"] * 6, "column 'split' is binary .*; need text such as 'train'"),
+        ([["test"]] * 6, "column 'split' is list.*; need text such as 'train'"),
+        ([None] * 6, "no row of split 'test'"),
+        (list("abcdefghijklmnop")[:6], "has: 'a', 'b', 'c'"),
+    ],
+)
+def test_a_column_split_that_says_nothing_is_refused_in_words(write, tmp_path, column, said):
+    write("images.parquet", label=LABELS, split=column)
+    with pytest.raises(InputError, match=said):
+        load_images("images.parquet", "test", tmp_path)
+
+
+def test_numbers_without_a_name_are_refused(write, tmp_path):
+    described = {"class_names": json.dumps({"split": ["train", "test"]})}
+    write("images.parquet", metadata=described, label=LABELS, split=[0, 1, 2] * 2)
+    with pytest.raises(InputError, match="column 'split' is int64"):
+        load_images("images.parquet", "test", tmp_path)
+
+
 def test_a_file_that_does_not_exist_is_named(tmp_path):
     with pytest.raises(InputError, match=r"no-train.parquet' does not exist"):
         load_images("no-{split}.parquet", "train", tmp_path)
@@ -175,15 +269,6 @@ def test_missing_columns_are_refused_with_those_there_are(write, pngs, tmp_path)
     pq.write_table(pa.table({"img": pngs, "label": LABELS}), tmp_path / "b-train.parquet")
     with pytest.raises(InputError, match=r"no column 'image' \(it has: img, label\)"):
         load_images("b-train.parquet", "train", tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("labels", "kind"), [(LABELS / 2, "double"), (["a"] * 6, "string"), ([True] * 6, "bool")]
-)
-def test_labels_that_are_not_integers_are_refused(write, tmp_path, labels, kind):
-    write("a-train.parquet", label=labels)
-    with pytest.raises(InputError, match=f"column 'label' is {kind}; need integers"):
-        load_images("a-train.parquet", "train", tmp_path)
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.02, 0.5, 0.99])
@@ -206,7 +291,7 @@ def test_a_file_with_a_damaged_page_is_refused(write, tmp_path):
 
 def test_images_of_another_size_are_refused_by_row(write, encode, pngs, tmp_path):
     write("a-train.parquet", [*pngs[:4], encode(COLOUR[0, :5]), pngs[5]])
-    with pytest.raises(InputError, match="row 4 is 5x10, row 0 is 8x10; all images must have one"):
+    with pytest.raises(InputError, match="row 4 is 5x10, the first image is 8x10; all"):
         load_images("a-train.parquet", "train", tmp_path)
 
 
@@ -221,6 +306,29 @@ def test_a_truncated_image_is_refused_by_row(write, pngs, tmp_path):
     write("a-train.parquet", [*pngs[:5], pngs[5][:-40]])
     with pytest.raises(InputError, match="row 5 holds no readable image"):
         load_images("a-train.parquet", "train", tmp_path)
+
+
+def test_an_unreadable_image_is_named_by_its_own_file_and_the_row_there(write, pngs, tmp_path):
+    write("train-00000-of-00002.parquet", pngs[:4], label=LABELS[:4])
+    write("train-00001-of-00002.parquet", [pngs[4], b"x"], label=LABELS[4:])
+    with pytest.raises(InputError, match=r"00001-of-00002\.parquet: row 1 holds no readable image"):
+        load_images("{split}-00000-of-00002.parquet", "train", tmp_path)
+    split = ["test", "train"] * 3
+    write("images.parquet", [*pngs[:5], b"x"], label=LABELS, split=split)
+    with pytest.raises(InputError, match=r"images\.parquet: row 5 holds no readable image"):
+        load_images("images.parquet", "train", tmp_path)
+
+
+def test_a_row_group_of_more_than_two_gigabytes_is_read(tmp_path, encode):
+    """Arrow reads no such column of structs at once: "Nested data conversions not implemented"."""
+    data = encode(GREY[0]) + bytes(1 << 20)  # a decoder stops at the end of the image
+    count = (1 << 31) // len(data) + 2
+    table = pa.table({"image": [{"bytes": data}], "label": [0]})
+    path = tmp_path / "a-train.parquet"
+    whole = {"row_group_size": count, "dictionary_pagesize_limit": 1 << 22}  # the same, noted once
+    pq.write_table(pa.concat_tables([table] * count), path, **whole)
+    images = load_images("a-train.parquet", "train", tmp_path).images
+    np.testing.assert_array_equal(images, np.stack([GREY[:1]] * count))
 
 
 def test_real_svhn_png_digits_equal_pils(shared_data):
@@ -292,13 +400,3 @@ def test_an_image_column_of_paths_is_refused(tmp_path):
     pq.write_table(table, tmp_path / "a-train.parquet")
     with pytest.raises(InputError, match=r"a-train.parquet"):
         load_images("a-train.parquet", "train", tmp_path)
-
-
-def test_images_of_16_bits_are_not_clipped(write, encode, tmp_path):
-    deep = np.linspace(0, 65535, 80).astype(np.uint16).reshape(8, 10)
-    write("a-train.parquet", [encode(deep)] * 6)
-    try:
-        images = load_images("a-train.parquet", "train", tmp_path).images
-    except InputError:
-        return  # to refuse them is as good
-    assert np.abs(images[0, 0] - deep / 257).max() <= 1

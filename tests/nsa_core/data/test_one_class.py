@@ -22,7 +22,7 @@ def sets():
     ("normals", "outliers"), [(5000, 555), (2500, 277), (6000, 666)], ids=str
 )  # METHODS, section 5
 def test_a_tenth_of_pollution_is_as_many_outliers_as_published(normals, outliers):
-    split = one_class_split(image_set(normals), image_set(2), 1, 0.1)
+    split = one_class_split(image_set(normals), image_set(2, offset=1 << 20), 1, 0.1)
     assert len(split.train_images) == normals + outliers
     assert split.is_pollution.sum() == outliers
 
@@ -88,7 +88,7 @@ def test_without_pollution_the_seed_changes_nothing(sets):
 def test_fingerprint_names_class_and_test_split(sets):
     train, test = sets
     prints = {one_class_split(train, test, index).fingerprint for index in range(3)}
-    prints.add(one_class_split(train, image_set(99, offset=7), 0).fingerprint)
+    prints.add(one_class_split(train, image_set(99, offset=1 << 21), 0).fingerprint)
     assert len(prints) == 4
 
 
@@ -110,9 +110,10 @@ def test_too_few_outliers_are_refused_with_both_numbers():
     labels = np.array([0] * 10 + [1] * 2)
     images = np.zeros((12, 1, 2, 2), dtype=np.uint8)
     lopsided = ImageSet(images, labels, ("a", "b"))
-    assert len(one_class_split(lopsided, lopsided, "a", 0.1).train_images) == 11
+    test = ImageSet(images + 1, labels, ("a", "b"))
+    assert len(one_class_split(lopsided, test, "a", 0.1).train_images) == 11
     with pytest.raises(InputError, match="need 10 outliers; the training split has 2"):
-        one_class_split(lopsided, lopsided, "a", 0.5)
+        one_class_split(lopsided, test, "a", 0.5)
 
 
 def test_classes_go_by_name_and_by_index(sets):
@@ -140,11 +141,6 @@ def test_a_name_that_is_a_number_wins_over_the_index():
 def test_unknown_classes_are_refused_by_name_and_by_index(sets, wanted, message):
     with pytest.raises(InputError, match=message):
         one_class_split(*sets, wanted)
-
-
-def test_splits_that_do_not_match_are_refused(sets):
-    with pytest.raises(InputError, match="do not match"):
-        one_class_split(sets[0], image_set(5, classes=4), 0)
 
 
 def test_a_class_without_images_is_refused(sets):

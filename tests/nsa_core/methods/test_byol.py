@@ -59,7 +59,7 @@ def test_loss_equals_two_separate_passes_of_plain_copies(digits, norm):
     separate_views(slow, 1)
     images = torch.from_numpy(digits[0].images[:16])
     generator = torch.Generator().manual_seed(3)
-    loss = method.loss(images, lambda x: augment(x, Augmentation(), generator))
+    loss = method.loss(images, lambda x, n: augment(x, Augmentation(), generator, n))
 
     generator = torch.Generator().manual_seed(3)
     p, t = [], []
@@ -89,7 +89,7 @@ def test_target_gets_no_gradient_and_the_online_network_all_of_it(digits):
     method = build()
     generator = torch.Generator().manual_seed(0)
     images = torch.from_numpy(digits[0].images[:16])
-    method.loss(images, lambda x: augment(x, Augmentation(), generator)).backward()
+    method.loss(images, lambda x, n: augment(x, Augmentation(), generator, n)).backward()
     for name, value in method.named_parameters():
         if name.startswith("target"):
             assert not value.requires_grad
@@ -104,7 +104,7 @@ def test_after_a_step_the_target_is_decay_times_itself_plus_the_rest_of_the_onli
     method = build(ema=ema)
     stir(method)
     before = copied(target(method))
-    method.after_step(progress)
+    method.after_step(torch.tensor(method.pace(progress)))
     decay = 1 - (1 - ema) * (math.cos(math.pi * progress) + 1) / 2
     moved = 0.0
     for name, value in target(method).items():
@@ -120,7 +120,7 @@ def test_at_the_end_the_decay_is_one_and_the_target_stays():
     method = build()
     stir(method)
     before = copied(target(method))
-    method.after_step(1.0)
+    method.after_step(torch.tensor(method.pace(1.0)))
     for name, value in target(method).items():
         assert torch.equal(value, online(method)[name] if is_buffer(name) else before[name])
 
@@ -128,7 +128,7 @@ def test_at_the_end_the_decay_is_one_and_the_target_stays():
 def test_running_statistics_are_copied_with_their_counters():
     method = build()
     stir(method)
-    method.after_step(0.5)
+    method.after_step(torch.tensor(method.pace(0.5)))
     names = [name for name in target(method) if is_buffer(name)]
     assert len(names) == 3 * 13  # twelve batch norms in the encoder, one in the projector
     for name in names:
@@ -139,7 +139,7 @@ def test_online_network_is_left_alone_by_the_target():
     method = build()
     stir(method)
     before = copied(online(method))
-    method.after_step(0.5)
+    method.after_step(torch.tensor(method.pace(0.5)))
     for name, value in online(method).items():
         assert torch.equal(value, before[name])
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from nsa_core import InputError, NormVariant
-from nsa_core.augment import Augmentation, augment
 from nsa_core.methods import SimCLR
 from nsa_core.methods.simclr import nt_xent
 from nsa_core.models import ResNet
+from tests.nsa_core.methods.two_views import loss_and_projections
 
 
 def double_loop(z1, z2, temperature):
@@ -66,15 +66,7 @@ def test_low_temperatures_do_not_overflow():
 def test_loss_passes_both_views_together_and_compares_their_projections(digits, norm):
     torch.manual_seed(0)
     method = SimCLR(ResNet(10, 4), norm, hidden_dim=16, projector_dim=8, temperature=0.3)
-    images = torch.from_numpy(digits[0].images[:12])
-    generator = torch.Generator().manual_seed(3)
-    loss = method.loss(images, lambda x: augment(x, Augmentation(), generator))
-    generator = torch.Generator().manual_seed(3)
-    views = [augment(images, Augmentation(), generator) for _ in range(2)]
-    y = method.encoder(torch.cat(views))
-    if norm.on_embedding:
-        y = y / y.norm(dim=1, keepdim=True)
-    z1, z2 = method.projector(y).detach().chunk(2)
+    loss, z1, z2 = loss_and_projections(method, norm, digits[0].images[:12])
     assert loss.item() == pytest.approx(double_loop(z1, z2, 0.3), rel=1e-4)
 
 

@@ -45,7 +45,7 @@ def test_loss_equals_two_separate_passes_of_plain_copies(digits, norm):
     slow = copy.deepcopy(method)
     separate_views(slow, 1)
     generator = torch.Generator().manual_seed(3)
-    loss = method.loss(images, lambda x: augment(x, Augmentation(), generator))
+    loss = method.loss(images, lambda x, n: augment(x, Augmentation(), generator, n))
 
     generator = torch.Generator().manual_seed(3)
     outputs = []

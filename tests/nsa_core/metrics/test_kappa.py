@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import vonmises_fisher
 
 from nsa_core.errors import InputError
-from nsa_core.metrics import kappa, kappa_floor, kappa_from_resultant, resultant_length
+from nsa_core.metrics import kappa, kappa_from_resultant, resultant_length
 
 DIMS = (2, 3, 8, 64, 512, 2048, 8192)
 KAPPAS = (1e-3, 0.1, 1.0, 10.0, 300.0, 1e3, 1e4, 1e5, 1e6)
@@ -171,34 +171,15 @@ def test_one_direction_is_infinitely_concentrated_and_opposite_ones_not_at_all()
     assert kappa(np.concatenate([row, -row])) == 0
 
 
-def test_the_floor_is_the_kappa_of_uniform_directions():
+def test_uniform_directions_seem_as_concentrated_as_their_mean_is_long_by_chance():
     rng = np.random.default_rng(0)
     for count, dim in ((1000, 512), (5000, 512), (200, 64), (50, 2048)):
         draws = max(3, 1000 // dim)
         seen = np.mean([kappa(rng.normal(size=(count, dim))) for _ in range(draws)])
         # N R^2 varies by sqrt(2 / d), kappa by half of that
         deviation = 1 / math.sqrt(2 * dim * draws)
-        assert seen == pytest.approx(kappa_floor(count, dim), rel=4 * deviation)
-    assert kappa_floor(1, 512) == math.inf
-
-
-def test_the_floor_has_the_values_of_methods_section_4_2():
-    assert kappa_floor(1000, 512) == pytest.approx(16, abs=0.5)
-    assert kappa_floor(5000, 512) == pytest.approx(7.2, abs=0.05)
-    assert kappa_floor(10**6, 512) == pytest.approx(512 / 1000, rel=1e-4)  # d / sqrt(N)
-
-
-@pytest.mark.parametrize(
-    ("count", "dim", "message"),
-    [
-        (0, 8, "count is 0; need at least 1"),
-        (-5, 8, "count is -5"),
-        (10, 1, "dim is 1; need at least 2"),
-    ],
-)
-def test_a_floor_of_nothing_is_refused(count, dim, message):
-    with pytest.raises(InputError, match=message):
-        kappa_floor(count, dim)
+        floor = kappa_from_resultant(1 / math.sqrt(count), dim)
+        assert seen == pytest.approx(floor, rel=4 * deviation)
 
 
 def test_resultant_length_equals_a_loop_over_rows():
@@ -209,35 +190,16 @@ def test_resultant_length_equals_a_loop_over_rows():
         total = [t + v / norm for t, v in zip(total, row, strict=True)]
     length = math.sqrt(sum(t * t for t in total)) / 30
     assert resultant_length(features) == pytest.approx(length, rel=1e-13)
-    debiased = math.sqrt((30 * length**2 - 1) / 29)
-    assert resultant_length(features, debiased=True) == pytest.approx(debiased, rel=1e-13)
     assert kappa(features) == kappa_from_resultant(resultant_length(features), 5)
-
-
-@pytest.mark.parametrize("count", [3, 10, 50])
-def test_the_debiased_length_squared_is_right_on_average(count):
-    concentration, draws = 12.0, 4000
-    true = 1 / math.tanh(concentration) - 1 / concentration  # A_3
-    rng = np.random.default_rng(0)
-    rows = vonmises_fisher([0, 0, 1], concentration).rvs(count * draws, random_state=rng)
-    sets = rows.reshape(draws, count, 3)
-    squares = np.array([resultant_length(each, debiased=True) ** 2 for each in sets])
-    plain = np.array([resultant_length(each) ** 2 for each in sets])
-    error = 4 * squares.std() / math.sqrt(draws)
-    assert squares.min() > 0  # never cut off at 0, which would bias it
-    assert squares.mean() == pytest.approx(true**2, abs=error)
-    assert plain.mean() - true**2 > error
 
 
 def test_lengths_stay_between_0_and_1():
     row = np.random.default_rng(0).normal(size=(1, 7))
     opposite = np.concatenate([row, -3 * row])
     assert resultant_length(opposite) < 1e-15
-    assert resultant_length(opposite, debiased=True) == 0
-    for debiased in (False, True):
-        assert resultant_length(row, debiased=debiased) == pytest.approx(1, abs=1e-15)
-        for count in range(2, 40):
-            assert 1 - 1e-15 <= resultant_length(row.repeat(count, 0), debiased=debiased) <= 1
+    assert resultant_length(row) == pytest.approx(1, abs=1e-15)
+    for count in range(2, 40):
+        assert 1 - 1e-15 <= resultant_length(row.repeat(count, 0)) <= 1
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from nsa_core.errors import InputError
-from nsa_core.metrics import auprc, fpr_at_recall
+from nsa_core.metrics import Ranking, auprc, auroc, fpr_at_recall, ranking
 
 RNG = np.random.default_rng(0)
 
@@ -76,3 +76,11 @@ def test_bad_input_is_refused_as_for_auroc(metric):
 def test_a_recall_that_is_no_share_is_refused(recall):
     with pytest.raises(InputError, match=rf"recall is {recall}; need a share in \(0, 1\]"):
         fpr_at_recall([0.1, 0.9], [False, True], recall)
+
+
+def test_all_three_from_one_sort_are_the_three_to_the_bit():
+    for scores, outlier in cases(200):
+        expected = Ranking(
+            auroc(scores, outlier), auprc(scores, outlier), fpr_at_recall(scores, outlier)
+        )
+        assert ranking(scores, outlier) == expected

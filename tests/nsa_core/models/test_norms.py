@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from nsa_core.models import NormVariant, UnitNorm, unit_norm_if
+from nsa_core.models import NormScale, NormVariant, UnitNorm, unit_norm_if
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,13 @@ def test_unit_norm_divides_each_row_by_its_length():
     x = torch.randn(5, 7, generator=torch.Generator().manual_seed(0))
     expected = torch.stack([row / sum(v * v for v in row) ** 0.5 for row in x])
     torch.testing.assert_close(UnitNorm()(x), expected)
+
+
+def test_scaled_by_sqrt_d_coordinates_have_a_mean_square_of_1():
+    x = torch.randn(5, 7, generator=torch.Generator().manual_seed(0))
+    scaled = unit_norm_if(True, NormScale.SQRT_D)(x)
+    torch.testing.assert_close(scaled, 7**0.5 * UnitNorm()(x))
+    torch.testing.assert_close(scaled.square().mean(dim=1), torch.ones(5))
 
 
 def test_gradient_is_the_jacobian_of_x_over_its_length():

@@ -66,6 +66,18 @@ def test_pooled_stages_are_the_stem_and_four_stages_and_end_with_the_embedding()
     assert model.features == embedding.shape[1] == 64
 
 
+@pytest.mark.parametrize("stage", [1, 2, 3, 4])
+def test_a_pooled_stage_is_one_of_them_and_the_later_ones_do_not_run(stage):
+    torch.manual_seed(0)
+    model = ResNet(10, 8).eval()
+    images = torch.rand(3, 3, 16, 16)
+    with torch.no_grad():
+        expected = model.pooled_stages(images)[stage]
+        for later in model.stages[stage:]:
+            later.register_forward_hook(lambda *_: pytest.fail("a later stage ran"))
+        assert torch.equal(model.pooled_stage(images, stage), expected)
+
+
 def test_pooled_stages_of_the_papers_network_have_the_published_channels():
     model = ResNet(18, 64, "3x3/2").eval()
     with torch.no_grad():

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from nsa_core.models import ResNet, ViewBatchNorm, separate_views
+from tests.nsa_core.kernels import Kernels
 
 SHAPES = {"rows": (nn.BatchNorm1d, (6, 5)), "maps": (nn.BatchNorm2d, (6, 5, 4, 3))}
 
@@ -42,6 +43,31 @@ def test_training_equals_one_pass_a_view_through_torchs_batch_norm(kind, affine,
     torch.testing.assert_close(together.grad, torch.cat([each.grad for each in apart]))
     for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(a.grad, b.grad)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.parametrize("views", [2, 3])
+@pytest.mark.parametrize("affine", [True, False], ids=["affine", "plain"])
+@pytest.mark.parametrize("kind", SHAPES)
+def test_every_bit_is_that_of_one_view_after_the_other(kind, affine, views, dtype):
+    """Running statistics and gradients too: recorded trainings were made so."""
+    ours, theirs, data = norms(kind, affine, views)
+    together = torch.cat(data).to(dtype)
+    if together.dim() == 4:
+        together = together.contiguous(memory_format=torch.channels_last)
+    apart = together.clone().requires_grad_()
+    together.requires_grad_()
+    with Kernels() as kernels:
+        y = ours(together)
+    assert "cat" not in kernels.names
+    expected = torch.cat([theirs(each) for each in apart.chunk(views)])
+    direction = torch.randn_like(y)
+    y.backward(direction)
+    expected.backward(direction)
+    pairs = [(y, expected), (together.grad, apart.grad)]
+    pairs += zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True)
+    pairs += [(a.grad, b.grad) for a, b in zip(ours.parameters(), theirs.parameters(), strict=True)]
+    assert all(torch.equal(a, b) and a.stride() == b.stride() for a, b in pairs)
 
 
 def test_two_views_are_not_normalised_by_their_common_statistics():

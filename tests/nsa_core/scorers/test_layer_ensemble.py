@@ -6,7 +6,6 @@ import torch
 
 from nsa_core.errors import InputError
 from nsa_core.scorers import CCos, CosineKNN, KCos, LayerEnsemble, Mahalanobis
-from nsa_core.scorers.layer_ensemble import sum_of_scaled
 
 RNG = np.random.default_rng(0)
 MEANS = [RNG.uniform(1, 3, dim) for dim in (4, 8, 6)]
@@ -21,12 +20,15 @@ def nearest_angles(train, test):
     return np.array(left_out), np.array([np.arccos((train @ x).max()) for x in test])
 
 
+def distance(train, x):
+    offset = x - train.mean(axis=0)
+    return offset @ np.linalg.solve(np.cov(train.T, bias=True), offset)
+
+
 def distances(train, test):
-    inverse = np.linalg.inv(np.cov(train.T, bias=True))
-    return [
-        np.array([(x - train.mean(axis=0)) @ inverse @ (x - train.mean(axis=0)) for x in rows])
-        for rows in (train, test)
-    ]
+    """Squared Mahalanobis distances; those of training rows to a fit without them."""
+    left_out = [distance(np.delete(train, i, axis=0), x) for i, x in enumerate(train)]
+    return np.array(left_out), np.array([distance(train, x) for x in test])
 
 
 def slow(train_layers, test_layers):
@@ -106,18 +108,28 @@ def test_scores_beyond_the_training_scores_are_not_clipped():
 def test_parts_are_put_on_the_scale_of_their_training_scores():
     train, test = np.array([2.0, 4, 3]), np.array([1.0, 2, 3, 4, 6])
     expected = [-0.5, 0, 0.5, 1, 2]
-    assert sum_of_scaled([(train, test)], "min-max").tolist() == expected
-    assert sum_of_scaled([(train, test)], "rank").tolist() == [0, 0.5 / 3, 0.5, 2.5 / 3, 1]
-    assert sum_of_scaled([(train, test)] * 3, "min-max").tolist() == [3 * x for x in expected]
+    assert LayerEnsemble(scale="min-max").combine([(train, test)]).tolist() == expected
+    assert LayerEnsemble(scale="rank").combine([(train, test)]).tolist() == [
+        0,
+        0.5 / 3,
+        0.5,
+        2.5 / 3,
+        1,
+    ]
+    assert LayerEnsemble(scale="min-max").combine([(train, test)] * 3).tolist() == [
+        3 * x for x in expected
+    ]
 
 
 def test_a_part_whose_training_scores_are_equal_adds_nothing():
     train, test = RNG.normal(size=100), RNG.normal(size=20)
     for span in ("min-max", "quantile"):
-        alone = sum_of_scaled([(train, test)], span)
+        alone = LayerEnsemble(scale=span).combine([(train, test)])
         constant = (np.full(100, 0.3), RNG.normal(size=20))
-        np.testing.assert_array_equal(sum_of_scaled([constant, (train, test)], span), alone)
-        assert sum_of_scaled([constant], span).tolist() == [0] * 20
+        np.testing.assert_array_equal(
+            LayerEnsemble(scale=span).combine([constant, (train, test)]), alone
+        )
+        assert LayerEnsemble(scale=span).combine([constant]).tolist() == [0] * 20
 
 
 def test_a_collapsed_layer_adds_nothing():

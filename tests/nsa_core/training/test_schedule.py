@@ -54,6 +54,32 @@ def test_learning_rate_falls_along_half_a_cosine():
     assert factors == sorted(factors, reverse=True)
 
 
+def test_a_warm_up_rises_in_equal_steps_to_the_rate_and_the_cosine_starts_there():
+    schedule = plan(TrialConfig(batch_size=10, budget=10, warmup_epochs=2), 100)
+    factors = [schedule.learning_rate_factor(step) for step in range(101)]
+    assert schedule.warmup_steps == 20
+    assert factors[:20] == pytest.approx([(step + 1) / 20 for step in range(20)])
+    assert factors[20] == 1
+    assert factors[60] == pytest.approx(0.5)
+    assert factors[100] == pytest.approx(0, abs=1e-15)
+    assert factors[20:] == sorted(factors[20:], reverse=True)
+
+
+@pytest.mark.parametrize(("unit", "budget"), [("epochs", 3), ("steps", 30), ("steps", 25)])
+def test_a_warm_up_that_leaves_no_step_is_refused_with_both_numbers(unit, budget):
+    config = TrialConfig(batch_size=10, budget=budget, budget_unit=unit, warmup_epochs=3)
+    steps = 30 if unit == "epochs" else budget
+    with pytest.raises(InputError, match=f"warmup_epochs is 3, which is 30 of .* {steps} steps"):
+        plan(config, 100)
+
+
+def test_an_epoch_of_a_method_that_turns_images_has_four_times_as_many_steps():
+    """METHODS, section 1.5: 20,000 / 32 = 625 steps by 2,048 epochs are 1.28 million."""
+    config = TrialConfig(method="droc", norm="none", batch_size=32, budget=2048)
+    assert plan(config, 5000).steps_per_epoch == 625
+    assert plan(config, 5000).total_steps == 1_280_000
+
+
 def test_a_batch_larger_than_the_set_is_refused_with_both_numbers():
     config = TrialConfig(batch_size=512, normal_class=3)
     with pytest.raises(InputError, match="batch_size 512 is larger than the training set of 125"):

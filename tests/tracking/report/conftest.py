@@ -13,6 +13,7 @@ from matplotlib import image as png
 
 from tracking import Store, create_store
 from tracking.schema import DYNAMICS
+from tracking.trial import trial_id
 
 HOSTILE = "<script>alert(\"x\")</script>|`a`\n**b** & 'c'"
 CONFIG = {
@@ -45,20 +46,24 @@ def configurations(**axes: Iterable[Any]) -> list[dict[str, Any]]:
 
 
 def run(store: Store, config: Mapping[str, Any], **how: Any) -> str:
-    """Live a trial through the real record; ``how`` may set status, message, class_name, kept.
+    """Live a trial through the real record; ``how`` may set status, message, class_name, kept,
+    data, versions.
 
-    ``kept`` are artifacts: "scores", "extremes".
+    ``kept`` are artifacts: "scores", "extremes"; ``data`` is a fingerprint; ``versions`` are those
+    of scores, which older programs did not note.
     """
-    trial_id = f"{abs(hash(repr(sorted(config.items(), key=str)))):016x}"[-16:]
-    record = store.trial(trial_id)
+    data = how.get("data", "f00d")
+    record = store.trial(key := trial_id(config, data))
     record.folder.mkdir(parents=True)
     name = how.get("class_name", NAMES[config["normal_class"] % 10])
-    record.create(config, {"class_name": name, "data_fingerprint": "f00d", "train_images": 500})
+    record.create(config, {"class_name": name, "data_fingerprint": data, "train_images": 500})
     status = how.get("status", "finished")
     if status == "pending":
-        return trial_id
+        return key
     with record.claim():
-        record.begin({"host": "here", "device": "cpu (x86_64)", "torch": "2.14", "commit": "abc"})
+        facts = {"host": "here", "device": "cpu (x86_64)", "torch": "2.14", "commit": "abc"}
+        noted = {"score_versions": how["versions"]} if "versions" in how else {}
+        record.begin(facts | noted)
         names = [n for n in DYNAMICS.names if n not in ("trial_id", "epoch", "step", "time")]
         for epoch in EPOCHS:
             value = auroc(config, epoch)
@@ -76,7 +81,7 @@ def run(store: Store, config: Mapping[str, Any], **how: Any) -> str:
         keep(record, how.get("kept", ()), how.get("class_name", name))
         if status != "running":
             record.end(status, how.get("message", ""), peak_memory_mb=700.0, energy_joules=5e3)
-    return trial_id
+    return key
 
 
 def keep(record, kept: Iterable[str], class_name: str) -> None:
@@ -122,8 +127,9 @@ def planned(store) -> Callable[..., list[str]]:
 
 def written(store: Store, study: str = "table3") -> tuple[str, str, Path]:
     """The page, the Markdown and their folder."""
-    from tracking.report import write_report
+    from tracking.report.document import write_report
 
     folder = store.root / "report"
-    page, text = write_report(store, study, folder)
+    written = write_report(store, study, folder)
+    page, text = written.page, written.markdown
     return page.read_text(), text.read_text(), folder

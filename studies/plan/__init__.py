@@ -1,0 +1,1 @@
+"""From a page to configurations and what they will cost."""

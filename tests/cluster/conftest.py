@@ -1,0 +1,3 @@
+"""The study that the cluster's is compared with."""
+
+from tests.studies.conftest import undisturbed  # noqa: F401  # a fixture

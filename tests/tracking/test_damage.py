@@ -1,0 +1,115 @@
+"""Random damage to a store; ``python -m benchmarks.store_damage`` does the same 2,000 times."""
+
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from benchmarks.store_damage import STUDY, strike
+from benchmarks.store_damages import files
+from benchmarks.store_uses import USES, compare, rows_of
+from studies.cluster.notes import notes_storage, remove_notes
+from studies.search.suggestions import open_storage
+from tests.tracking.tables.test_compaction import planned, run_trial
+from tests.tracking.test_store import CONFIGS, FIRST, SECOND, THIRD
+from tracking import StoreError, create_store, open_store
+from tracking.files.place import remove_folder, set_aside
+from tracking.report.document import write_report
+from tracking.trial import ENDED
+
+QUICK = ("tables", "SQL", "compaction", "work")
+
+
+def test_a_hundred_damages_give_right_rows_or_one_named_error(tmp_path):
+    outcome = strike(100, tmp_path, seed=1, uses=QUICK)
+    assert not outcome.wrong
+    assert outcome.counts.total() == 100 * len(QUICK)
+
+
+@pytest.fixture
+def store(tmp_path):
+    """Two trials that have finished, compacted and reported."""
+    made = create_store(tmp_path / "store")
+    planned(made, STUDY, FIRST, SECOND)
+    run_trial(made, FIRST, 2)
+    run_trial(made, SECOND, 2)
+    made.compact()
+    write_report(made, STUDY)
+    return made
+
+
+def times(place: Path) -> dict[Path, int]:
+    """When each file and folder there was changed, in ns."""
+    return {each: each.stat().st_mtime_ns for each in [place, *place.rglob("*")]}
+
+
+def test_no_name_in_a_store_is_a_link_that_is_followed_out(store, tmp_path):
+    """Each of its files and folders in turn; the writers and deleters leave what is outside."""
+    names = {path.relative_to(store.root) for path in files(store.root)}
+    names |= {folder for name in names for folder in name.parents} - {Path()}
+    names |= {Path("writer.lock"), Path("generations/.lock"), Path(f"trials/{FIRST}/.lock")}
+    names |= {Path("ray"), Path("probes"), Path("optuna"), Path(f"optuna/{STUDY}.journal")}
+    assert len(names) > 30
+    right = rows_of(store)
+    for number, name in enumerate(sorted(names)):
+        copy, outside = tmp_path / f"{number}", tmp_path / f"outside-{number}"
+        shutil.copytree(store.root, copy, symlinks=True)
+        path = copy / name
+        if path.is_symlink():  # the one that belongs here
+            continue
+        if path.exists():
+            path.rename(outside)
+        elif name.suffix:
+            outside.write_text("mine")
+        else:
+            outside.mkdir()
+        path.parent.mkdir(exist_ok=True)
+        path.symlink_to(outside)
+        before = times(outside)
+        for use in USES.values():
+            with suppress(StoreError):
+                use(open_store(copy), right)
+        with suppress(StoreError):
+            remove_folder(copy / "probes" / "x")
+        with suppress(StoreError):
+            remove_notes(open_store(copy))
+            Path(notes_storage(open_store(copy))["storage_path"]).mkdir(parents=True)
+        with suppress(StoreError):
+            open_storage(copy / "optuna" / f"{STUDY}.journal")
+        assert times(outside) == before, name
+
+
+def test_what_is_moved_away_is_trained_again(store):
+    """As the messages advise: a status counts with its rows alone."""
+    folder = store.trial(FIRST).folder
+    for name in ("dynamics.parquet", "scores.parquet", "status.json"):
+        path = folder / name
+        path.write_bytes(path.read_bytes()[:-5])
+        with pytest.raises(StoreError, match=rf"{name} cannot be read .*move it away to go on"):
+            compare(rows_of(open_store(store.root)), {})
+        set_aside(path)
+        assert store.trial(FIRST).state()["status"] == "pending"
+        assert store.trials()["status"].to_pylist() == ["pending", "finished"]
+        run_trial(store, FIRST, 2)
+        assert store.trials()["status"].to_pylist() == ["finished", "finished"]
+        assert store.dynamics().num_rows == 4
+
+
+@pytest.mark.parametrize("status", ENDED)
+def test_a_trial_that_ended_before_its_first_evaluation_has_ended(store, status):
+    store.plan(STUDY, [THIRD])
+    store.trial(THIRD).create(CONFIGS[THIRD], {"class_name": "3", "data_fingerprint": "f"})
+    store.trial(THIRD).end(status, "at once")
+    assert store.trial(THIRD).state()["status"] == status
+
+
+def test_the_configurations_of_two_trials_swapped_are_an_error_for_every_reader(store):
+    """Their ids are hashes of them."""
+    one, other = store.trial(FIRST), store.trial(SECOND)
+    mine, theirs = one.definition(), other.definition()
+    one.write_artifact("config", theirs)
+    other.write_artifact("config", mine)
+    for use in USES.values():
+        with pytest.raises(StoreError, match=r"config.json .*the configuration of another trial"):
+            use(open_store(store.root), {})

@@ -1,0 +1,1 @@
+"""A question that a report answers, a file each."""

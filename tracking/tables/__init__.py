@@ -1,0 +1,1 @@
+"""Many trials as three tables: read as they are, compacted, queried."""
