@@ -108,12 +108,11 @@ class Lab:
             raise AssertionError(f"{command!r} on {on}: {done.stdout[-4000:]}{done.stderr[-4000:]}")
         return done.stdout
 
-    def start(self, command: str) -> subprocess.Popen[str]:
+    def start(self, command: str, log: Path) -> subprocess.Popen[bytes]:
         """The same on the launcher, in the background; a failure is the caller's to notice."""
-        pipe = subprocess.PIPE
-        return subprocess.Popen(
-            self._enter(command, "launcher"), stdout=pipe, stderr=subprocess.STDOUT, text=True
-        )
+        with log.open("w") as out:
+            entered = self._enter(command, "launcher")
+            return subprocess.Popen(entered, stdout=out, stderr=subprocess.STDOUT)
 
     def unplug(self, host: str) -> None:
         """Cut a host off without a word, as a lost power line does, and end all that ran on it."""

@@ -145,11 +145,20 @@ def tell(lab: Lab) -> Story:
     story.refused = lab.run(on_head(study_command("/tmp/store") + " 2>&1; true"), timeout=600)
     note("a store that only the head sees is refused")
 
-    study = lab.start(on_head(study_command("/mnt/nsa/store")))
-    wait_for(lambda: hosts_of(story.store) >= set(HOSTS), "trials on every host", 600)
+    log = lab.folder / "study.log"
+    study = lab.start(on_head(study_command("/mnt/nsa/store")), log)
+
+    def wait_in_study(condition, what: str) -> None:
+        try:
+            wait_for(lambda: study.poll() is not None or condition(), what, 300)
+            assert study.poll() is None, f"the study ended before {what}"
+        except AssertionError as error:
+            raise AssertionError(f"{error}; the study wrote:\n{log.read_text()}") from None
+
+    wait_in_study(lambda: hosts_of(story.store) >= set(HOSTS), "trials on every host")
     note("every host has trials")
     story.sockets = {host: sockets(lab, host) for host in HOSTS}
-    wait_for(lambda: in_training(story.store, "right"), "a trial in the middle of training", 600)
+    wait_in_study(lambda: in_training(story.store, "right"), "a trial in the middle of training")
     lab.unplug("right")
     story.cut_off = in_training(story.store, "right")
     story.hosts_at_death = {row["trial_id"]: row["host"] for row in trials(story.store)}
@@ -157,8 +166,8 @@ def tell(lab: Lab) -> Story:
     story.answers = answers(lab)
     story.seen_with = {token: status_with(lab, token) for token in TOKENS}
     note("strangers have knocked at every port")
-    story.output, _ = study.communicate(timeout=900)
-    story.returncode = study.returncode
+    story.returncode = study.wait(timeout=900)
+    story.output = log.read_text()
     note("the study is back")
 
     lab.run("ray rsync-down ~/ray_cluster.yaml /mnt/nsa/store/parquet/ ~/results/")
