@@ -47,9 +47,9 @@ CELLS = (
 def reduced(images: ImageSet, count: int) -> pa.Table:
     """So many images of every class, drawn at random, as PNG."""
     order = np.random.default_rng(0).permutation(len(images))
-    rows = np.concatenate([order[images.labels[order] == c][:count] for c in range(10)])
-    encoded = [{"bytes": _png(images.images[row, 0]), "path": f"{row}.png"} for row in np.sort(rows)]
-    labels = [images.class_names[images.labels[row]] for row in np.sort(rows)]
+    rows = np.sort(np.concatenate([order[images.labels[order] == c][:count] for c in range(10)]))
+    encoded = [{"bytes": _png(images.images[row, 0]), "path": f"{row}.png"} for row in rows]
+    labels = [images.class_names[images.labels[row]] for row in rows]
     return pa.table({"image": encoded, "label": labels})
 
 
