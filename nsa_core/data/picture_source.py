@@ -1,5 +1,6 @@
 """Pictures that were found and not read yet, whatever holds them."""
 
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,15 @@ class Found:
     labels: tuple[str, ...] | None
     class_names: tuple[str, ...]
     encoded: Callable[[], Iterator[Encoded]]
+
+
+def kind_of(path: Path) -> str:
+    """What a path leads to: "folder", "file", "device" (or a socket, a pipe), or "nothing"."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # also of what cannot be a path
+        return "nothing"
+    return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "device"
 
 
 def read_file(path: Path) -> bytes:
