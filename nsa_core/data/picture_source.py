@@ -1,5 +1,6 @@
 """Pictures that were found and not read yet, whatever holds them."""
 
+import os
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -49,10 +50,10 @@ def read_file(path: Path) -> bytes:
         ImageError: more than ``MOST_BYTES``.
     """
     with path.open("rb") as stream:
-        data = stream.read(MOST_BYTES + 1)
-    if len(data) > MOST_BYTES:
-        raise ImageError(f"it has more than {MOST_BYTES} bytes")
-    return data
+        size = os.fstat(stream.fileno()).st_size
+        if size > MOST_BYTES:
+            raise ImageError(f"it has {size} bytes; need at most {MOST_BYTES}")
+        return stream.read(size)
 
 
 def refused(reason: str) -> bytes:

@@ -144,19 +144,9 @@ def test_a_name_that_is_no_text_is_read_and_written_as_one(tmp_path):
 
 
 def test_deep_folders_are_walked(tmp_path):
-    place = "/".join(["d"] * 1200)
-    here = os.open(tmp_path, os.O_RDONLY)
-    try:
-        for _ in range(1200):
-            os.mkdir("d", dir_fd=here)
-            deeper = os.open("d", os.O_RDONLY, dir_fd=here)
-            os.close(here)
-            here = deeper
-        with os.fdopen(os.open("x.png", os.O_WRONLY | os.O_CREAT, dir_fd=here), "wb") as stream:
-            stream.write(IMAGE)
-    finally:
-        os.close(here)
-    assert names(tmp_path) == (f"{place}/x.png",)
+    place = "d/" * 300
+    tree(tmp_path, f"{place}x.png")
+    assert names(tmp_path) == (f"{place}x.png",)
 
 
 def test_pixels_are_those_of_the_files(tmp_path):
