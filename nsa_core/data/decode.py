@@ -87,8 +87,8 @@ def _orientation(image: ImageFile.ImageFile, data: bytes) -> int:
 def _decoded(image: ImageFile.ImageFile) -> npt.NDArray[np.uint8]:
     held = _held(image)
     image.load()
-    upright = ImageOps.exif_transpose(image)
-    return in_eight_bits(upright, held, white_is_0=_tag(image, _PHOTOMETRIC) == 0)
+    ImageOps.exif_transpose(image, in_place=True)
+    return in_eight_bits(image, held, white_is_0=_tag(image, _PHOTOMETRIC) == 0)
 
 
 def _opened(data: bytes, most_pixels: int) -> ImageFile.ImageFile:

@@ -84,9 +84,14 @@ def _of_bytes(image: Image.Image, held: str) -> npt.NDArray[np.uint8]:
     grey = is_grey(image.mode, held)
     if image.has_transparency_data:
         image = image.convert("LA") if image.mode == "La" else image
-        image = image.convert("RGBA")
+        image = _as(image, "RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return np.asarray(image.convert("L" if grey else "RGB"))
+    return np.asarray(_as(image, "L" if grey else "RGB"))
+
+
+def _as(image: Image.Image, mode: str) -> Image.Image:
+    """Pillow would copy an image that has the mode."""
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _not_dark(high: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
