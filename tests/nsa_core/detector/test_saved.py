@@ -254,6 +254,7 @@ def test_a_configuration_that_asks_for_any_memory_gets_none(folder, refused):
         {"calibration_scores": torch.zeros(24, dtype=torch.float64)},
         {"train_rows": torch.arange(100)},
         {"train_rows": torch.arange(0)},
+        {"patches": torch.zeros(7)},
     ],
     ids=str,
 )
