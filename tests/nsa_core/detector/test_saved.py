@@ -270,7 +270,7 @@ def test_features_of_another_network_are_refused(folder, refused):
 
 def test_other_tensors_are_refused(folder, refused):
     rewrite(folder, "scorer.safetensors", more=torch.zeros(1))
-    refused("scorer.safetensors holds .*more.*; need train_features, patches")
+    refused("scorer.safetensors holds .*more.*; need train_features, calibration_scores, train_r")
 
 
 @pytest.mark.parametrize(
