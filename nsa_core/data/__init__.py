@@ -11,16 +11,15 @@ from nsa_core.data.image_parquet import image_parquet, is_image_parquet
 from nsa_core.data.image_set import ImageSet, same_spelling
 from nsa_core.data.matching import matched
 from nsa_core.data.one_class import (
-    MAX_HELD_OUT,
-    MAX_POLLUTION,
     HeldOut,
     Labelled,
     OneClassSplit,
     class_index,
     one_class_split,
 )
+from nsa_core.data.shares import MAX_HELD_OUT, MAX_POLLUTION, shares
 from nsa_core.data.svhn import svhn
-from nsa_core.errors import InputError, unknown
+from nsa_core.errors import AbsentError, InputError, unknown
 
 __all__ = [
     "MAX_HELD_OUT",
@@ -35,6 +34,7 @@ __all__ = [
     "load_splits",
     "one_class_split",
     "same_spelling",
+    "shares",
 ]
 
 
@@ -84,10 +84,16 @@ def load_images(name: str, split: str, root: str | Path | None = None) -> ImageS
     return _SOURCES[name](split, folder)
 
 
-def load_splits(name: str, root: str | Path | None = None) -> tuple[ImageSet, ImageSet]:
-    """The training and the test split of a data set, both with its channels and its classes.
+def load_splits(name: str, root: str | Path | None = None) -> tuple[ImageSet, ImageSet | None]:
+    """The training and the test split of a data set, both with its channels and its classes; None
+    for a test split that it does not have.
 
     Raises:
         InputError: as ``load_images``, or the two are not two splits of one data set.
     """
-    return matched(load_images(name, "train", root), load_images(name, "test", root))
+    train = load_images(name, "train", root)
+    try:
+        test = load_images(name, "test", root)
+    except AbsentError:
+        return train, None
+    return matched(train, test)
