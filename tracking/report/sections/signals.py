@@ -89,9 +89,10 @@ def _choices(results: Results) -> Table:
     for name in SIGNALS:
         if (key := best_trial(rows, name)) is not None:
             value = number(last_value(rows[key], name))
-            body.append([name, value, describe(results, trials[key]), key])
+            body.append([name, describe(results, trials[key]), key, value])
     return Table(
         "The trial that each signal chooses at the last epoch.",
-        ["signal", "its value", "trial", "id"],
+        ["signal", "trial", "id", "its value"],
         body,
+        labels=3,
     )
