@@ -9,6 +9,10 @@ class InputError(ValueError):
     """Invalid user input; the message names it, its value and what would be valid."""
 
 
+class AbsentError(InputError):
+    """What is asked for is not there: a file, or a split that a data set lacks."""
+
+
 class DivergedError(RuntimeError):
     """The loss, or a weight, stopped being finite.
 

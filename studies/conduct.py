@@ -42,6 +42,11 @@ class Work(Protocol):
         ...
 
     @property
+    def absent(self) -> str:
+        """Which numbers its data cannot give, and why; empty if all are there."""
+        ...
+
+    @property
     def early_stop(self) -> EarlyStop | None:
         """How trials are stopped early; None if they are not."""
         ...
@@ -68,6 +73,12 @@ def conduct(study: Study | Search, options: argparse.Namespace) -> int:
     """Run a study as the options say; returns the exit status, 1 if a trial failed."""
     checked(options)
     work = _work(study, options)
+    if work.absent:
+        print(
+            f"{work.absent}; where {work.name} would compare AUROC, its report shows kappa and "
+            "other training signals",
+            flush=True,
+        )
     settle_gpu_share(work.configs, options)
     how = RunOptions(
         resources=Resources(options.cpus_per_trial, options.gpus_per_trial),

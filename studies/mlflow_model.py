@@ -85,7 +85,8 @@ def best_trials(store: Store, study: str, headline: str) -> list[TrialRecord]:
     """The study's finished trials by AUROC of the headline at the last epoch, the best first; of
     those alone that a report compares.
     """
-    found = counted(load_results(store, study).trials, headline)
+    trials = counted(load_results(store, study).trials, headline)
+    found = [trial for trial in trials if trial.final(headline) is not None]
     if not found:
         raise StoreError(f"study {study!r}: no finished trial with a score {headline!r}")
     ranked = sorted(found, key=lambda trial: trial.final(headline) or 0.0, reverse=True)

@@ -12,8 +12,6 @@ from nsa_core.data.image_parquet import image_parquet, is_image_parquet
 from nsa_core.data.image_set import ImageSet, same_spelling
 from nsa_core.data.matching import matched
 from nsa_core.data.one_class import (
-    MAX_HELD_OUT,
-    MAX_POLLUTION,
     HeldOut,
     Labelled,
     OneClassSplit,
@@ -23,8 +21,9 @@ from nsa_core.data.one_class import (
 from nsa_core.data.picture_search import picture_splits
 from nsa_core.data.picture_set import is_picture_set, picture_set
 from nsa_core.data.pictures import Pictures, picture_batches, read_pictures
+from nsa_core.data.shares import MAX_HELD_OUT, MAX_POLLUTION, shares
 from nsa_core.data.svhn import svhn
-from nsa_core.errors import InputError, unknown
+from nsa_core.errors import AbsentError, InputError, unknown
 
 __all__ = [
     "MAX_HELD_OUT",
@@ -43,6 +42,7 @@ __all__ = [
     "picture_splits",
     "read_pictures",
     "same_spelling",
+    "shares",
 ]
 
 
@@ -100,10 +100,16 @@ def _source(name: str, root: Path | None) -> Source:
     raise unknown("data set", name, [*_SOURCES, "PATH.parquet", "FOLDER"])
 
 
-def load_splits(name: str, root: str | Path | None = None) -> tuple[ImageSet, ImageSet]:
-    """The training and the test split of a data set, both with its channels and its classes.
+def load_splits(name: str, root: str | Path | None = None) -> tuple[ImageSet, ImageSet | None]:
+    """The training and the test split of a data set, both with its channels and its classes; None
+    for a test split that it does not have.
 
     Raises:
         InputError: as ``load_images``, or the two are not two splits of one data set.
     """
-    return matched(load_images(name, "train", root), load_images(name, "test", root))
+    train = load_images(name, "train", root)
+    try:
+        test = load_images(name, "test", root)
+    except AbsentError:
+        return train, None
+    return matched(train, test)

@@ -8,11 +8,9 @@ import numpy.typing as npt
 
 from nsa_core.data.image_set import ImageSet, same_spelling
 from nsa_core.data.matching import matched, seen_in_training
+from nsa_core.data.shares import shares
 from nsa_core.errors import InputError, unknown
 from nsa_core.seeds import derive_seed
-
-MAX_POLLUTION = 0.5
-MAX_HELD_OUT = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +49,7 @@ class OneClassSplit:
         train_images: uint8 [n, C, H, W], the normals in their original order, then the pollution.
         is_pollution: bool [n], which of them are outliers. Training must not look at it.
         train_indices: int64 [n], their rows in the training split.
-        test_images: uint8 [m, C, H, W], the whole test split.
+        test_images: uint8 [m, C, H, W], the whole test split; m = 0 where there is none.
         test_is_outlier: bool [m].
         test_in_training: int64, rows of test images whose pixels are those of a training image.
         normal_class: index of the normal class.
@@ -74,12 +72,14 @@ class OneClassSplit:
 
 def one_class_split(
     train: ImageSet,
-    test: ImageSet,
+    test: ImageSet | None,
     normal_class: int | str,
     pollution: float = 0.0,
     seed: int = 0,
     probe_images: int = 0,
     held_out: float = 0.0,
+    *,
+    without_outliers: bool = False,
 ) -> OneClassSplit:
     """All normals of the training split plus p/(1-p)·n of its other images.
 
@@ -92,57 +92,55 @@ def one_class_split(
     ``held_out`` withholds this share of the normals from training, in [0, 0.5], with as many images
     of other classes, none of them pollution (the validation split of DROC's code).
 
+    A data set may have no test split (None), and ``without_outliers`` allows one of normals alone:
+    trainings on it have the signals of the training split, and nothing is ranked.
+
     Raises:
         InputError: an unknown class, a share out of range, sets that do not match, too few images,
             or more than 1 % of the test images among those trained on.
     """
-    if not 0 <= pollution <= MAX_POLLUTION:
-        raise InputError(f"pollution is {pollution}; need a share in [0, {MAX_POLLUTION}]")
-    if not 0 <= held_out <= MAX_HELD_OUT:
-        raise InputError(f"held_out is {held_out}; need a share in [0, {MAX_HELD_OUT}]")
-    train, test = matched(train, test)
+    if test is not None:
+        train, test = matched(train, test)
     normal = class_index(train, normal_class)
+    count, withheld = shares(train, test, normal, pollution, held_out, probe_images)
     normals = np.flatnonzero(train.labels == normal)
     others = np.flatnonzero(train.labels != normal)
-    name = train.class_names[normal]
-    test_is_outlier = test.labels != normal
-    if len(normals) == 0:
-        raise InputError(f"class {name!r} has no image in the training split")
-    if test_is_outlier.all() or not test_is_outlier.any():
-        raise InputError(f"the test split needs images of class {name!r} and of others")
-    withheld = int(held_out * len(normals) + 1e-9)
-    if held_out and not withheld:
-        raise InputError(
-            f"held_out {held_out} of the {len(normals)} training images of class {name!r} is none; "
-            f"use at least {1 / len(normals):.3g}"
-        )
-    count = int(pollution / (1 - pollution) * (len(normals) - withheld) + 1e-9)
-    if count + withheld > len(others):
-        raise InputError(
-            f"pollution {pollution} and held_out {held_out} of class {name!r} need "
-            f"{count + withheld} outliers; the training split has {len(others)}"
-        )
+    test_images, test_is_outlier = _tested(train, test, normal, without_outliers)
     stream = np.random.default_rng(derive_seed(seed, "pollution", normal))
     order = stream.permutation(others)  # one permutation a seed: nested in p
     taken, pseudo_outliers = order[:count], order[len(order) - withheld :]
     lots = np.random.default_rng(derive_seed(seed, "held-out", normal)).permutation(normals)
     aside, normals = np.sort(lots[:withheld]), np.sort(lots[withheld:])
     indices = np.concatenate([normals, taken]).astype(np.int64)
-    repeated = seen_in_training(train.images[indices], test.images)
-    digest = hashlib.sha256(f"{train.fingerprint} {test.fingerprint} {normal}".encode())
+    tested = test.fingerprint if test is not None else "none"
+    digest = hashlib.sha256(f"{train.fingerprint} {tested} {normal}".encode())
     digest.update(indices.data)
     return OneClassSplit(
         train_images=train.images[indices],
         is_pollution=np.arange(len(indices)) >= len(normals),
         train_indices=indices,
-        test_images=np.asarray(test.images),
+        test_images=test_images,
         test_is_outlier=test_is_outlier,
-        test_in_training=repeated,
+        test_in_training=seen_in_training(train.images[indices], test_images),
         normal_class=normal,
         fingerprint=digest.hexdigest(),
-        labelled=_labelled(train, test, probe_images, seed) if probe_images else None,
+        labelled=_labelled(train, test, probe_images, seed) if probe_images and test else None,
         held_out=_held_out(train, aside, pseudo_outliers) if withheld else None,
     )
+
+
+def _tested(
+    train: ImageSet, test: ImageSet | None, normal: int, without_outliers: bool
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+    """The test images and their flags, neither where there is no test split."""
+    if test is None:
+        return np.asarray(train.images[:0]), np.zeros(0, dtype=np.bool_)
+    outlier = test.labels != normal
+    if outlier.all() or not (outlier.any() or without_outliers):
+        name = train.class_names[normal]
+        others = "" if without_outliers else " and of others"
+        raise InputError(f"the test split needs images of class {name!r}{others}")
+    return np.asarray(test.images), outlier
 
 
 def _held_out(

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from nsa_core.data.class_names import described
 from nsa_core.data.parquet_file import open_parquet, read_column
-from nsa_core.errors import InputError
+from nsa_core.errors import AbsentError, InputError
 
 _SHARD = re.compile(r"-(\d{5})-of-(\d{5})$")
 SPLITS = ("train", "test", "validation", "valid", "val")
@@ -23,13 +23,13 @@ def shards(path: Path) -> list[Path]:
     found = _SHARD.search(path.stem)
     if not found:
         if not path.is_file():
-            raise InputError(f"image Parquet file {str(path)!r} does not exist")
+            raise AbsentError(f"image Parquet file {str(path)!r} does not exist")
         return [path]
     start = path.stem[: found.start()]
     pattern = f"{glob.escape(start)}-?????-of-?????{glob.escape(path.suffix)}"
     shards = sorted(each for each in path.parent.glob(pattern) if _SHARD.search(each.stem))
     if not shards:
-        raise InputError(f"image Parquet file {str(path)!r} does not exist")
+        raise AbsentError(f"image Parquet file {str(path)!r} does not exist")
     total = int(shards[0].stem[-5:])
     wanted = [path.with_name(f"{start}-{n:05}-of-{total:05}{path.suffix}") for n in range(total)]
     if shards != wanted:
@@ -52,7 +52,7 @@ def rows_of(paths: list[Path], split: str, explicit: bool) -> npt.NDArray[np.int
         if len(rows) == 0:
             found = sorted(map(repr, pc.unique(column).to_pylist()))
             listed = ", ".join(found[:_MOST_LISTED]) + ", ..." * (len(found) > _MOST_LISTED)
-            raise InputError(
+            raise AbsentError(
                 f"{paths[0]}: no row of split {split!r} (column 'split' has: {listed})"
             )
         return rows
@@ -60,8 +60,9 @@ def rows_of(paths: list[Path], split: str, explicit: bool) -> npt.NDArray[np.int
     named = [each for each in SPLITS if each in words]
     if named == [split]:
         return None
-    why = f"its name says {' and '.join(named)}" if len(named) > 1 else "nothing says so"
-    raise InputError(
+    why = f"its name says {' and '.join(named)}" if named else "nothing says so"
+    kind = AbsentError if len(named) == 1 else InputError
+    raise kind(
         f"{paths[0]}: cannot tell which rows are split {split!r} ({why}); name the files with a "
         "placeholder ('images-{split}.parquet'), add a column 'split', or ask for split 'all'"
     )

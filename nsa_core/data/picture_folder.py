@@ -15,7 +15,7 @@ from nsa_core.data.decode import FORMATS
 from nsa_core.data.image_set import same_spelling
 from nsa_core.data.parquet_split import SPLITS
 from nsa_core.data.picture_source import Encoded, Found, read_file, refused, valid_text
-from nsa_core.errors import InputError, unknown
+from nsa_core.errors import AbsentError, InputError, unknown
 
 READ = frozenset(
     (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".dib", ".tif", ".tiff", ".gif")
@@ -77,19 +77,23 @@ def split_of(found: list[Listed], split: str | None, where: str) -> tuple[list[L
     """What belongs to a split, or to any, and whether top folders are splits at all.
 
     They are if there is a ``train`` and a ``test``, or nothing but names of splits; then what lies
-    outside of them (masks, a read-me's pictures) is no part of the data.
+    outside of them (masks, a read-me's pictures) is no part of the data. All is for training of a
+    folder that is not divided.
+
+    Raises:
+        AbsentError: the folder has no such split.
     """
     tops = {each.parts[0].lower() for each in found if len(each.parts) > 1}
     splits = tops & set(SPLITS)
     if not ({"train", "test"} <= splits or (splits and splits == tops)):
-        if split is not None:
-            raise InputError(
+        if split not in (None, "train"):
+            raise AbsentError(
                 f"folder {where!r} is not divided into train/ and test/, so nothing in it is "
                 f"split {split!r}"
             )
         return found, False
     if split is not None and split not in splits:
-        raise unknown(f"split of folder {where!r}", split, splits)
+        raise AbsentError(str(unknown(f"split of folder {where!r}", split, splits)))
     return [each for each in found if each.split and split in (None, each.split)], True
 
 

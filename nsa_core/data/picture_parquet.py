@@ -19,7 +19,7 @@ from nsa_core.data.image_parquet import path_and_column
 from nsa_core.data.parquet_file import encoded_images, open_parquet, read_column
 from nsa_core.data.parquet_split import SPLITS, rows_of, shards
 from nsa_core.data.picture_source import Encoded, Found, valid_text
-from nsa_core.errors import InputError, unknown
+from nsa_core.errors import AbsentError, InputError, unknown
 
 _IMAGE_COLUMNS = ("image", "img")
 _LABEL = "label"
@@ -54,7 +54,7 @@ def folder_parquet(folder: Path, paths: list[Path], split: str | None) -> Found:
     by_split = splits_of_paths(folder, paths)
     if split is not None and by_split:
         if split not in by_split:
-            raise unknown(f"split of folder {str(folder)!r}", split, by_split)
+            raise AbsentError(str(unknown(f"split of folder {str(folder)!r}", split, by_split)))
         chosen = by_split[split]
     elif split is not None:
         rows = rows_of(paths, split, explicit=False)

@@ -8,29 +8,39 @@ from nsa_core import ImageSet, InputError, class_index
 from nsa_core.data import same_spelling
 
 
-def normal_classes(train: ImageSet, test: ImageSet, wanted: str | Sequence[int | str]) -> list[int]:
-    """Indices of the wanted classes, each once; of all that can be normal if none is wanted.
+def normal_classes(
+    train: ImageSet,
+    test: ImageSet | None,
+    wanted: str | Sequence[int | str],
+    usual: Sequence[int | str] = (),
+) -> list[int]:
+    """Indices of the wanted classes, each once; of the usual ones if none is wanted, and of all
+    that can be normal if there is no usual one, or only one that can.
 
-    A class can be normal if both splits have images of it and the test split has others. A text
-    lists classes with commas between them.
+    A class can be normal if the training split has images of it, and the test split too where there
+    is one. A text lists classes with commas between them.
 
     Raises:
         InputError: a class is unknown or cannot be normal, or none can.
     """
-    trained, tested = (np.bincount(s.labels, minlength=len(s.class_names)) for s in (train, test))
-    able = np.flatnonzero((trained > 0) & (tested > 0) & (tested < len(test))).tolist()
+    sets = [train] if test is None else [train, test]
+    counts = [np.bincount(each.labels, minlength=len(train.class_names)) for each in sets]
+    able = np.flatnonzero(np.min(counts, axis=0)).tolist()
     if not able:
-        raise InputError(
-            "no class can be normal: that takes images in both splits, and others in the test split"
-        )
+        raise InputError("no class can be normal: that takes images in both splits")
+    if len(able) > 1:
+        wanted = wanted or usual
     listed = _listed(wanted, train.class_names) if isinstance(wanted, str) else wanted
     chosen = dict.fromkeys(class_index(train, each) for each in listed)
     for index in chosen:
         if index not in able:
+            found = " and ".join(
+                f"{count[index]} of {len(each)} {split} images"
+                for count, each, split in zip(counts, sets, ("training", "test"), strict=False)
+            )
             raise InputError(
-                f"class {train.class_names[index]!r} cannot be normal: {trained[index]} training "
-                f"images and {tested[index]} of {len(test)} test images are of it; need some of "
-                f"both, and other test images (classes that can, by index: {able})"
+                f"class {train.class_names[index]!r} cannot be normal: {found} are of it; need "
+                f"some of each (classes that can, by index: {able})"
             )
     return list(chosen) or able
 

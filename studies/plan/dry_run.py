@@ -52,12 +52,12 @@ def forecast_of(
         size = (config.normal_class, config.pollution, config.held_out)
         if size not in sizes:
             sizes[size] = len(split_of(config, options.data_root).train_images)
-    tests = len(images_of(configs[0].dataset, options.data_root)[1])
+    _, test = images_of(configs[0].dataset, options.data_root)
     return forecast(
         configs,
         costs,
         lambda config: sizes[config.normal_class, config.pollution, config.held_out],
-        tests,
+        len(test) if test is not None else 0,
         where.at_once,
     )
 

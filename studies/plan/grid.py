@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nsa_core import ImageSet, TrialConfig, load_splits, methods
+from nsa_core.data import shares
 from nsa_core.errors import InputError, unknown
 from studies.plan.classes import normal_classes
 from studies.plan.fields import FIELDS, UNTRAINED
@@ -55,7 +56,7 @@ def build_grid(
     preset = study.presets[preset_name]
     name = dataset or preset.dataset
     train, test = load_splits(name, data_root)
-    normal = normal_classes(train, test, classes or preset.classes)
+    normal = normal_classes(train, test, classes, preset.classes)
     _check_axes(study.name, preset)
     cells = _cells(preset.axes)
     for key in overrides or {}:
@@ -75,7 +76,7 @@ def build_grid(
         for cell in cells
     )
     _check_distinct(study.name, configs)
-    _check_batches(configs, train)
+    _check_images(configs, train, test)
     return Grid(study, configs, data_of(train, test))
 
 
@@ -133,11 +134,20 @@ def _cells(axes: Mapping[str | tuple[str, ...], Sequence[Any]]) -> list[dict[str
     ]
 
 
-def _check_batches(configs: Sequence[TrialConfig], train: ImageSet) -> None:
-    """Raise an InputError for a batch larger than a class's training set."""
+def _check_images(configs: Sequence[TrialConfig], train: ImageSet, test: ImageSet | None) -> None:
+    """Raise an InputError for a batch larger than a class's training set, or for images that the
+    data set does not have.
+    """
     for config in configs:
-        normals = int((train.labels == config.normal_class).sum())
-        left = normals - int(config.held_out * normals)
+        _, withheld = shares(
+            train,
+            test,
+            config.normal_class,
+            config.pollution,
+            config.held_out,
+            config.probe_images,
+        )
+        left = int((train.labels == config.normal_class).sum()) - withheld
         if config.batch_size > left:
             raise InputError(
                 f"batch_size {config.batch_size} is larger than the {left} training images of "

@@ -31,7 +31,7 @@ class GridWork:
             overrides=overrides(options),
             defaults=defaults(options),
         )
-        self.configs = self._grid.configs
+        self.configs, self.absent = self._grid.configs, self._grid.data.absent
         self._retry_failed = options.retry_failed
         self._trials: dict[str, TrialConfig] = {}
 

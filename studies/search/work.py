@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.distributions import distribution_to_json
 from optuna.storages import BaseStorage
@@ -55,7 +56,8 @@ class SearchWork:
         dataset = options.dataset or preset.dataset
         train, test = load_splits(dataset, options.data_root)
         self._data = data_of(train, test)
-        classes = normal_classes(train, test, options.classes or (preset.normal_class,))
+        self.absent = self._data.absent
+        classes = normal_classes(train, test, options.classes or (), (preset.normal_class,))
         if len(classes) != 1:
             raise InputError(f"--classes is {options.classes!r}; a search is for one class")
         changed = overrides(options)
@@ -68,9 +70,10 @@ class SearchWork:
         epochs = plan(self.configs[0], images).epochs
         self.early_stop = EarlyStop(options.asha, epochs) if options.asha else None
         if "held-out" in (*self._objectives, options.asha) and not self.configs[0].held_out:
-            raise InputError(
-                "the signal 'held-out' needs images to hold out; --set held_out=0.1, for instance"
-            )
+            ways = "--set held_out=0.1, for instance"
+            if len(np.unique(train.labels)) == 1:
+                ways = "all training images are of one class; --objectives kappa, for instance"
+            raise InputError(f"the signal 'held-out' needs images to hold out; {ways}")
 
     def begin(self, store: Store) -> Suggestions:
         """Open Optuna's study and reconcile it with the store; what it suggests next."""

@@ -14,7 +14,7 @@ from nsa_core import (
     train,
 )
 from nsa_core.training import Pulse, UnusableCheckpointError, score_versions
-from studies.trial.data import images_of, split_of
+from studies.trial.data import absent, images_of, split_of
 from studies.trial.energy import EnergyMeter
 from studies.trial.failures import (
     check_usable,
@@ -67,14 +67,17 @@ def run_trial(
                 "pollution_images": int(split.is_pollution.sum()),
                 "test_images": len(split.test_images),
             }
+            if not split.test_is_outlier.any():
+                facts["absent"] = absent(len(split.test_images))
             record.write_artifact("pollution", _pollution(config, split))
             told = _noting(facts, on_epoch)
             for evaluation in _train(config, split, device, record.checkpoint, facts, told):
                 if evaluation.share == 1:
                     facts |= passes(evaluation)
-                    record.write_artifact("test_scores", test_scores(evaluation, split))
                     _, test = images_of(config.dataset, data_root)
-                    record.write_artifact("extremes", extremes(evaluation, split, test))
+                    if test is not None:
+                        record.write_artifact("test_scores", test_scores(evaluation, split))
+                        record.write_artifact("extremes", extremes(evaluation, split, test))
                 record.add(dynamics_row(evaluation), score_rows(evaluation))
                 yield evaluation
         except DivergedError as error:

@@ -24,7 +24,7 @@ _KEYS = {"trial_id", "epoch", "time"}
 _SPEED = {"train_seconds", "evaluate_seconds", "images_per_second"}
 _ONCE = ("peak_memory_mb", "energy_joules")
 _FILTERS = ("dataset", "method", "norm", "batch_size", "pollution", "seed")
-_MACHINE = ("host", "device", "torch", "version", "commit")
+_STATE = ("status", "message", "absent", "host", "device", "torch", "version", "commit")
 
 
 def run_name(config: Mapping[str, Any]) -> str:
@@ -40,7 +40,7 @@ def tags(definition: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, s
     """What runs are filtered by (``tags."nsa.norm" = 'both'``), how it stands, where it ran."""
     config = definition["config"]
     found = {name: config[name] for name in _FILTERS} | {"class": definition["class_name"]}
-    found |= {name: state[name] for name in ("status", "message", *_MACHINE) if state.get(name)}
+    found |= {name: state[name] for name in _STATE if state.get(name)}
     return {f"nsa.{name}": str(value) for name, value in found.items()}
 
 
@@ -90,15 +90,16 @@ def write_artifacts(record: TrialRecord, folder: Path) -> None:
     title = run_name(record.definition()["config"])
     if (record.folder / "test_scores.parquet").exists():
         rows = record.scores().to_pylist()
-        last = max(row["epoch"] for row in rows)
+        last = max((row["epoch"] for row in rows), default=0)
         aurocs = {
             row["scorer"]: row["auroc"]
             for row in rows
             if row["epoch"] == last and row["layer"] == "embedding"
         }
-        table = read_any_parquet(record.folder / "test_scores.parquet")
-        picture = score_picture(table, aurocs, f"{title}, epoch {last}")
-        (folder / "scores.png").write_bytes(picture)
+        if aurocs:
+            table = read_any_parquet(record.folder / "test_scores.parquet")
+            picture = score_picture(table, aurocs, f"{title}, epoch {last}")
+            (folder / "scores.png").write_bytes(picture)
     if (record.folder / "extremes.parquet").exists():
         path = record.folder / "extremes.parquet"
         found = mistakes(path)

@@ -23,6 +23,7 @@ from tracking.report.sections.pollution import pollution
 from tracking.report.sections.provenance import provenance
 from tracking.report.sections.published import published
 from tracking.report.sections.selection import selection
+from tracking.report.sections.signals import signals
 from tracking.report.sections.summary import summary
 from tracking.report.sections.tables import tables
 from tracking.store import Store
@@ -38,6 +39,9 @@ _FINDINGS: dict[str, Callable[[Results], Section | None]] = {
     "examples": examples,
 }
 """The sections about finished trials, in the order in which they stand behind the lead's."""
+
+_UNRANKED = {"signals": signals, "dynamics": dynamics}
+"""Those, in the same order, where there is no AUROC."""
 
 _ENDS = (excluded, cost, provenance)
 
@@ -107,7 +111,9 @@ def compose(results: Results) -> Document:
     first = summary(results)
     others = [name for name in _FINDINGS if name not in (*results.lead, "selection")]
     lead, findings = [], []
-    if results.finished:
+    if not results.ranked:
+        lead = _with_content(make(results) for make in _UNRANKED.values())
+    elif results.finished:
         lead = _with_content(_FINDINGS[name](results) for name in results.lead)
         findings = _with_content(_FINDINGS[name](results) for name in others)
     ends = _with_content(make(results) for make in _ENDS) if results.trials else []

@@ -8,7 +8,7 @@ from typing import Any
 from tracking.layout import SECTIONS
 from tracking.report.rows import rows_by_trial
 from tracking.report.trials import ClassKey, Trial
-from tracking.report.versions import counted, told_apart
+from tracking.report.versions import counted, is_ranked, told_apart
 from tracking.schema import DYNAMICS, SCORES, TRIALS
 from tracking.store import Store
 from tracking.tables.checked import checked_definition
@@ -32,6 +32,11 @@ class Results:
     def finished(self) -> list[Trial]:
         """Trials that count in means and pairs; see ``versions.counted``."""
         return counted(self.trials, self.headline)
+
+    @cached_property
+    def ranked(self) -> bool:
+        """Whether there are AUROC to report; without them training signals stand in their place."""
+        return is_ranked(self.trials)
 
     @cached_property
     def scorers(self) -> list[str]:

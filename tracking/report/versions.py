@@ -27,33 +27,44 @@ def told_apart(trials: Sequence[Trial]) -> list[Trial]:
 
 def counted(trials: Sequence[Trial], headline: str) -> list[Trial]:
     """Those that means and pairs are made of: finished, with the newest version of the headline
-    score at the last epoch, on the newest data.
+    score at the last epoch, on the newest data. A score is asked of none where none has any.
     """
+    ranked = is_ranked(trials)
     scored = [
         trial
         for trial in trials
-        if trial.status == "finished" and trial.final(headline) is not None
+        if trial.status == "finished" and (not ranked or trial.final(headline) is not None)
     ]
     newest = dict(map(_data, scored))
     return [trial for trial in scored if _data(trial) in newest.items()]
 
 
-def why_not(trial: Trial, headline: str) -> str:
-    """Why a finished trial is not counted, in words."""
+def is_ranked(trials: Sequence[Trial]) -> bool:
+    """Whether trials have an AUROC, of whatever score: their test images are of both kinds. Nobody
+    knows before one has finished.
+    """
+    finished = [trial for trial in trials if trial.status == "finished"]
+    return not finished or any(trial.last for trial in finished)
+
+
+def why_not(trial: Trial, headline: str, *, ranked: bool) -> str:
+    """Why a finished trial is not counted, in words; ``ranked`` as ``is_ranked`` says of all."""
     if headline in trial.older:
         return f"older {called(headline, trial.older[headline])}"
-    return "older data" if headline in trial.auroc else f"no {headline}"
+    if ranked and not trial.last:
+        return "no test outliers"
+    return "older data" if headline in trial.auroc or not ranked else f"no {headline}"
 
 
 def left_out(trials: Sequence[Trial], headline: str) -> str:
     """What of the finished trials is not compared with the others, in words; empty for nothing."""
-    inside = set(counted(trials, headline))
+    inside, ranked = set(counted(trials, headline)), is_ranked(trials)
     reasons: Counter[str] = Counter()
     for trial in trials:
         if trial in inside:
             reasons.update(_older_scores(trial))
         elif trial.status == "finished":
-            reasons[why_not(trial, headline)] += 1
+            reasons[why_not(trial, headline, ranked=ranked)] += 1
     return " ".join(
         f"{count(n, 'trial')} with {reason} {'is' if n == 1 else 'are'} not compared."
         for reason, n in reasons.items()

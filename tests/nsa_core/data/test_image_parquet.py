@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from nsa_core.data import load_images
-from nsa_core.errors import InputError
+from nsa_core.data import load_images, load_splits
+from nsa_core.errors import AbsentError, InputError
 
 RNG = np.random.default_rng(0)
 COLOUR = RNG.integers(0, 256, (6, 8, 10, 3), dtype=np.uint8)
@@ -400,3 +400,32 @@ def test_an_image_column_of_paths_is_refused(tmp_path):
     pq.write_table(table, tmp_path / "a-train.parquet")
     with pytest.raises(InputError, match=r"a-train.parquet"):
         load_images("a-train.parquet", "train", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "columns"),
+    [
+        ("a-train.parquet", "a-{split}.parquet", {}),
+        ("a-train.parquet", "a-train.parquet", {}),
+        ("train-00000-of-00001.parquet", "{split}-00000-of-00001.parquet", {}),
+        ("a.parquet", "a.parquet", {"split": ["train"] * 6}),
+    ],
+)
+def test_a_data_set_may_have_no_test_split(write, tmp_path, file, name, columns):
+    write(file, label=LABELS, **columns)
+    train, test = load_splits(name, tmp_path)
+    assert train.labels.tolist() == LABELS.tolist()
+    assert test is None
+    with pytest.raises(AbsentError):
+        load_images(name, "test", tmp_path)
+
+
+def test_a_test_split_that_cannot_be_read_is_not_taken_for_none(write, tmp_path):
+    write("train-00000-of-00001.parquet")
+    write("test-00000-of-00002.parquet")  # its other half is lost
+    with pytest.raises(InputError, match="need exactly the shards 0 to 1 of 2"):
+        load_splits("{split}-00000-of-00001.parquet", tmp_path)
+    write("a-train.parquet")
+    (tmp_path / "a-test.parquet").write_bytes(b"no Parquet")
+    with pytest.raises(InputError, match=r"a-test\.parquet"):
+        load_splits("a-{split}.parquet", tmp_path)

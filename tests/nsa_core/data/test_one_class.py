@@ -1,3 +1,5 @@
+import hashlib
+
 import numpy as np
 import pytest
 
@@ -151,6 +153,39 @@ def test_a_class_without_images_is_refused(sets):
     lone = ImageSet(test.images, np.zeros_like(test.labels), test.class_names)
     with pytest.raises(InputError, match="needs images of class 'class 0' and of others"):
         one_class_split(train, lone, 0)
+
+
+def test_the_fingerprint_is_that_of_data_class_and_rows(sets):
+    """As it has always been: checkpoints know the data by it."""
+    train, test = sets
+    split = one_class_split(train, test, 1, 0.1)
+    text = f"{train.fingerprint} {test.fingerprint} 1".encode()
+    assert split.fingerprint == hashlib.sha256(text + split.train_indices.tobytes()).hexdigest()
+
+
+def test_without_a_test_split_there_are_the_same_training_images_and_no_others(sets):
+    train, test = sets
+    whole, alone = (one_class_split(train, t, 1, 0.1, held_out=0.1) for t in (test, None))
+    np.testing.assert_array_equal(alone.train_indices, whole.train_indices)
+    np.testing.assert_array_equal(alone.train_images, whole.train_images)
+    np.testing.assert_array_equal(alone.held_out.images, whole.held_out.images)
+    assert alone.test_images.shape == (0, 1, 2, 2)
+    assert alone.test_images.dtype == np.uint8
+    assert alone.test_is_outlier.shape == alone.test_in_training.shape == (0,)
+    assert alone.fingerprint != whole.fingerprint
+
+
+def test_a_test_split_of_normals_alone_is_for_those_who_ask_for_it(sets):
+    train, test = sets
+    rows = test.labels == 0
+    normals = ImageSet(test.images[rows], test.labels[rows], test.class_names)
+    with pytest.raises(InputError, match="needs images of class 'class 0' and of others"):
+        one_class_split(train, normals, 0)
+    split = one_class_split(train, normals, 0, without_outliers=True)
+    assert len(split.test_images) == 100
+    assert not split.test_is_outlier.any()
+    with pytest.raises(InputError, match=r"needs images of class 'class 1'$"):
+        one_class_split(train, normals, 1, without_outliers=True)
 
 
 def test_held_out_images_are_training_rows_that_are_not_trained_on(sets):

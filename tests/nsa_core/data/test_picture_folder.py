@@ -90,7 +90,7 @@ def test_a_class_may_be_called_train(tmp_path):
     tree(tmp_path, "bus/1.png", "car/2.png", "train/3.png")
     assert read_pictures(tmp_path).labels == ("bus", "car", "train")
     assert picture_splits(tmp_path) == ()
-    refused("is not divided into train/ and test/", tmp_path, split="train")
+    refused("is not divided into train/ and test/", tmp_path, split="test")
 
 
 def test_a_split_alone_is_one(tmp_path):

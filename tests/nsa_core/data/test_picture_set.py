@@ -104,7 +104,7 @@ def test_what_is_no_data_set(tmp_path):
     (tmp_path / "empty").mkdir()
     said("holds no image", "empty", "train", tmp_path)
     tree(tmp_path / "classes", "good/1.png", "bad/2.png")
-    said("is not divided into train/ and test/", "classes", "train", tmp_path)
+    said("is not divided into train/ and test/", "classes", "test", tmp_path)
     tree(tmp_path / "flat", "train/1.png", "test/2.png")
     said("train/1.png has no class; a study needs train/CLASS/", "flat", "train", tmp_path)
     tree(tmp_path / "one", "train/good/1.png")
@@ -113,6 +113,15 @@ def test_what_is_no_data_set(tmp_path):
     tree(tmp_path / "names", "train/bad\nname/1.png")
     said("the name of class 0 is 'bad.nname'; need printable", "names", "train", tmp_path)
     said("unprintable characters", f"{tmp_path}/names?size=\n", "train")
+
+
+@pytest.mark.parametrize("start", ["train/", ""])
+def test_a_folder_without_a_test_split_is_for_training(tmp_path, start):
+    tree(tmp_path / "tiles", *(f"{start}good/{n}.png" for n in range(6)))
+    train, test = load_splits("tiles", tmp_path)
+    assert test is None
+    assert train.class_names == ("good",)
+    assert len(train) == 6
 
 
 def test_a_named_set_comes_before_a_folder_of_its_name(tmp_path):

@@ -57,10 +57,28 @@ def test_all_classes_are_those_that_can_be_normal():
     assert normal_classes(test, split([0, 1], ("good", "bad", "ugly")), ()) == [0, 1]
 
 
+def test_without_a_test_split_they_are_those_of_the_training_split():
+    good = split([0, 0, 2], ("good", "bad", "ugly"))
+    assert normal_classes(good, None, ()) == [0, 2]
+    with pytest.raises(InputError, match=r"'bad' cannot be normal: 0 of 3 training images are"):
+        normal_classes(good, None, "bad")
+
+
+def test_the_usual_classes_are_meant_where_several_can_be():
+    assert normal_classes(ALL, ALL, "", (1, "a")) == [1, 0]
+    assert normal_classes(ALL, ALL, "3", (1, "a")) == [5]
+    alone = split([0, 0], ("good",))
+    assert normal_classes(alone, None, "", (8, "cat")) == [0]
+    assert normal_classes(alone, alone, "", (8, "cat")) == [0]
+    with pytest.raises(InputError, match="unknown class 'cat'"):
+        normal_classes(alone, None, "cat", (8,))
+
+
 def test_a_class_without_images_is_refused_with_those_that_have_some():
     good = split([0, 0, 0], ("good", "bad"))
     test = split([0, 1, 1], ("good", "bad"))
-    with pytest.raises(InputError, match=r"'bad' cannot be normal: 0 training images and 2 of 3"):
+    said = r"'bad' cannot be normal: 0 of 3 training images and 2 of 3 test images are of it"
+    with pytest.raises(InputError, match=said):
         normal_classes(good, test, "bad")
     with pytest.raises(InputError, match="no class can be normal"):
-        normal_classes(good, good, ())
+        normal_classes(good, split([1, 1], ("good", "bad")), ())

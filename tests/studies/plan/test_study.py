@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from nsa_core import InputError
+from nsa_core import InputError, load_splits
 from studies.batchsize_ablation import STUDY
 from studies.early_stopping import STUDY as EARLY_STOPPING
 from studies.full_ablation import STUDY as FULL
@@ -13,6 +13,7 @@ from studies.plan.grid import build_grid
 from studies.plan.options import overrides, parser
 from studies.plan.study import Preset, Study
 from studies.plan.work import GridWork
+from tests.studies.normals import write_normals
 from tracking import create_store
 from tracking.trial import trial_id
 
@@ -71,6 +72,31 @@ def study(axes, base=None) -> Study:
 def test_a_grid_that_makes_no_sense_is_refused(axes, message):
     with pytest.raises(InputError, match=re.escape(message)):
         build_grid(study(axes), "quick")
+
+
+def test_a_grid_on_normals_alone_says_what_is_absent_and_asks_for_no_others(tmp_path):
+    name = str(write_normals(tmp_path))
+    grid = build_grid(STUDY, "quick", dataset=name, overrides={"depth": 10})
+    assert {config.normal_class for config in grid.configs} == {0}
+    assert grid.data.absent == (
+        "no test outliers (the data set has no test split): AUROC, AUPRC and FPR95 are absent"
+    )
+    for study, said in ((FULL, "pollution 0.01"), (EARLY_STOPPING, "probe_images 1000")):
+        with pytest.raises(InputError, match=f"{said}: need .* all 129 are of class 'good'"):
+            build_grid(study, "quick", dataset=name)
+
+
+def test_a_grid_with_a_test_split_of_normals_says_what_is_absent(tmp_path):
+    grid = build_grid(STUDY, "quick", dataset=str(write_normals(tmp_path, tested=True)))
+    assert grid.data.absent.startswith("no test outliers (all 54 test images are of one class):")
+    assert build_grid(STUDY, "quick").data.absent == ""
+
+
+def test_the_data_that_trials_are_named_by_is_that_of_both_splits():
+    """As it has always been: trials of older stores keep their names."""
+    train, test = load_splits("digits")
+    grid = build_grid(STUDY, "quick")
+    assert grid.data.fingerprint == f"{train.fingerprint}+{test.fingerprint}"
 
 
 def test_an_interrupted_grid_has_every_cell_equally_often():

@@ -1,5 +1,6 @@
 """What a trial notes of the scores that it records."""
 
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -8,6 +9,7 @@ from studies.plan.options import parser
 from studies.plan.work import GridWork
 from studies.trial.life import run_trial
 from tests.studies.conftest import TOY
+from tests.studies.normals import write_normals
 from tests.studies.toy import STUDY
 from tracking import create_store
 
@@ -75,3 +77,25 @@ def test_an_attempt_that_recorded_nothing_leaves_no_unknown_version(record):
     record.end("failed", "the disk was full")
     live(record)
     assert record.state()["score_versions"] == score_versions()
+
+
+def test_a_trial_on_test_images_of_one_class_says_what_it_lacks_and_keeps_their_scores(tmp_path):
+    store = create_store(tmp_path / "store")
+    given = ["--dataset", str(write_normals(tmp_path, tested=True)), "--classes", "good"]
+    options = [*TOY, *given, "--epochs", "1", "--store", str(store.root)]
+    work = GridWork(STUDY, parser(STUDY).parse_args(options))
+    work.begin(store)
+    record = store.trial(next(iter(work.trial_ids(store))))
+    live(record)
+    state = record.state()
+    assert (state["status"], state["test_images"]) == ("finished", 54)
+    assert state["absent"] == work.absent
+    assert "all 54 test images are of one class" in work.absent
+    assert record.scores().num_rows == 0
+    assert pq.read_table(record.folder / "test_scores.parquet").num_rows == 54
+    assert set(pq.read_table(record.folder / "extremes.parquet")["kind"].to_pylist()) == {
+        "false alarm"
+    }
+    (row,) = record.dynamics().to_pylist()
+    assert row["kappa_test_normal"] > 0
+    assert row["kappa_test_outlier"] is None

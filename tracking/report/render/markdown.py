@@ -41,7 +41,7 @@ def terminal_text(document: Document) -> str:
     parts = [f"# {escaped(document.title)}"]
     for section in document.told:
         shown = [block for block in section.blocks if isinstance(block, Text | Table)]
-        if section is not document.told[0]:
+        if shown and section is not document.told[0]:
             parts.append(f"## {escaped(section.title)}")
         for block in shown:
             most = _MOST_ROWS if section in document.lead else len(getattr(block, "rows", ()))

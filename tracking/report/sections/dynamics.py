@@ -49,7 +49,7 @@ def dynamics(results: Results) -> Section:
             blocks.append(_panels(results, title, arms))
             if "dynamics" in results.lead:
                 blocks.append(_table(results, title, arms))
-    if any(len(trial.epochs) >= _FEWEST_EPOCHS for trial in results.finished):
+    if results.ranked and any(len(t.epochs) >= _FEWEST_EPOCHS for t in results.finished):
         blocks.append(_correlations(results))
     return Section("Training dynamics", blocks)
 

@@ -24,7 +24,7 @@ def excluded(results: Results) -> Section | None:
     for trial in ordered[:_MOST_NAMED]:
         status = trial.status
         if status == "finished":
-            status += f", {why_not(trial, results.headline)}"
+            status += f", {why_not(trial, results.headline, ranked=results.ranked)}"
         said, message = describe(results, trial), str(trial.state.get("message") or "")
         epochs = number(float(trial.epochs[-1])) if len(trial.epochs) else "0"
         body.append([status, said, message or NONE, trial.trial_id, epochs])

@@ -8,6 +8,7 @@ from tracking.report.numbers import (
     count,
     field_text,
     listed,
+    number,
     p_value,
     percent,
     percent_interval,
@@ -17,6 +18,7 @@ from tracking.report.numbers import (
 )
 from tracking.report.results import Results
 from tracking.report.sections.norms import base_value, contrasts
+from tracking.report.sections.signals import absent_text, signal_groups
 from tracking.report.sections.tables import cells_of, comparisons
 from tracking.report.statistics import holm, paired_test
 from tracking.report.versions import left_out
@@ -27,7 +29,9 @@ _UNDER_WAY = {"pending", "running"}
 def summary(results: Results) -> Section:
     """Scope, state, and the findings as far as there are any."""
     parts = [_scope(results), _state(results), left_out(results.trials, results.headline)]
-    if results.finished:
+    if not results.ranked:
+        parts += [absent_text(results), _kappas(results)]
+    elif results.finished:
         parts += [_extremes(results), _compared(results), _paper(results)]
     return Section("In short", [Text(part) for part in parts if part])
 
@@ -44,9 +48,10 @@ def _scope(results: Results) -> str:
     data = listed([value_text(each) for each in results.levels("dataset")])
     text = (
         f"Data: {data}; normal {'class' if len(classes) == 1 else 'classes'} {listed(classes)}; "
-        f"{count(seeds, 'seed')}; {' or '.join(lengths)}. "
-        f"Headline score: {results.headline} on the embedding, at the last epoch."
+        f"{count(seeds, 'seed')}; {' or '.join(lengths)}."
     )
+    if results.ranked:
+        text += f" Headline score: {results.headline} on the embedding, at the last epoch."
     if results.varying:
         text += f" What varies: {listed([field_text(name) for name in results.varying])}."
     if results.confounded:
@@ -75,6 +80,16 @@ def _state(results: Results) -> str:
             "differences below compare like with like."
         )
     return text
+
+
+def _kappas(results: Results) -> str:
+    kappas = signal_groups(results, "kappa_train")
+    ranked = sorted(kappas, key=lambda key: kappas[key].mean)
+    if not ranked:
+        return ""
+    ends = dict.fromkeys((ranked[0], ranked[-1]))
+    said = [f"{number(kappas[key].mean)} ({label(results.arm, key)})" for key in ends]
+    return f"Mean kappa of the training embeddings at the last epoch: {' to '.join(said)}."
 
 
 def _extremes(results: Results) -> str:
