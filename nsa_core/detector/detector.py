@@ -65,6 +65,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # no 
         dynamics_: a dict of label-free signals for each evaluated epoch.
         names_, fingerprint_: of the images given.
         train_rows_, calibration_rows_: int64, which of them were trained on and withheld.
+        notes_: plain values for JSON that are saved with the detector; empty, for who fits it.
     """
 
     def __init__(
@@ -147,6 +148,7 @@ class AnomalyDetector(OutlierMixin, BaseEstimator):  # type: ignore[misc]  # no 
         self.method_, self.dynamics_ = fitted(config, images, found.fingerprint, device, on_epoch)
         self.config_, self.names_, self.fingerprint_ = config, found.names, found.fingerprint
         self.train_rows_, self.calibration_rows_ = train_rows, withheld
+        self.notes_: dict[str, Any] = {}
         features = embed(self.method_, images, device)
         if self.layer not in features:
             raise unknown("layer of this backbone", self.layer, features)

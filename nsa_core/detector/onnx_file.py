@@ -4,20 +4,25 @@ import importlib.util
 import io
 import json
 import logging
+import math
 import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
+import nsa_core
 from nsa_core.detector.onnx_graph import ScoredImages
 from nsa_core.errors import InputError, unknown
 from nsa_core.methods import Method
 from nsa_core.scorers.scorer import Scorer
+
+if TYPE_CHECKING:
+    from nsa_core.detector.detector import AnomalyDetector
 
 INPUTS = {"uint8": (torch.uint8, 255.0), "float32": (torch.float32, 1.0)}
 """What the images may be: numbers in [0, 255], or in [0, 1]; torch's type, and white."""
@@ -76,9 +81,39 @@ def onnx_model(
         )
     assert program is not None
     model = program.model_proto
-    for name, value in {"threshold": threshold, **(about or {})}.items():
+    limit = threshold if math.isfinite(threshold) else None  # infinite: nothing is flagged
+    for name, value in {"threshold": limit, **(about or {})}.items():
         model.metadata_props.add(key=name, value=json.dumps(value, sort_keys=True))
     return model
+
+
+def export_onnx(detector: "AnomalyDetector", path: Path, images: str = "uint8") -> None:
+    """Write a fitted detector, loaded on the CPU, as an ONNX file, see ``onnx_model``.
+
+    What the file holds beside the graph: the threshold, the false-alarm rate, layer and scorer, the
+    fingerprint of the training images, and the version of this project.
+
+    Raises:
+        InputError: as ``onnx_model`` and ``write_onnx``.
+    """
+    about = {
+        "nsa_core": nsa_core.__version__,
+        "layer": detector.layer,
+        "scorer": detector.scorer,
+        "false_alarm_rate": detector.false_alarm_rate,
+        "fingerprint": detector.fingerprint_,
+    }
+    model = onnx_model(
+        detector.method_,
+        detector.layer,
+        detector.scorer_,
+        detector.image_shape_,
+        detector.shrink_,
+        -float(detector.offset_),
+        images,
+        about,
+    )
+    write_onnx(model, path)
 
 
 def write_onnx(model: Any, path: Path) -> None:

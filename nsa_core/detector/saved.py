@@ -103,6 +103,7 @@ def _about(detector: "AnomalyDetector", files: dict[str, bytes]) -> dict[str, An
         "fingerprint": detector.fingerprint_,
         "names": list(detector.names_),
         "dynamics": detector.dynamics_,
+        "notes": detector.notes_,
         "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
     }
 
@@ -129,7 +130,7 @@ def load(folder: Path, device: str) -> "AnomalyDetector":
     method.load_state_dict(weights)
     detector.method_ = method.to(where).eval()
     detector.dynamics_, detector.fingerprint_ = about["dynamics"], about["fingerprint"]
-    detector.names_ = tuple(about["names"])
+    detector.names_, detector.notes_ = tuple(about["names"]), about["notes"]
     for name, value in learnt.items():
         setattr(detector, f"{name}_", value.numpy())
     detector.scorer_ = scorers.build(detector.scorer).fit(learnt["train_features"].to(where))
