@@ -20,7 +20,7 @@ Said = tuple[dict[str, Any], list[str]]
 """What a command found: plain values for ``--json``, and lines for a person."""
 
 _EVERY_S = 10.0  # a line of progress, where it cannot be written over
-_WARNED = r"studies\.detect\."  # what the core warns of, it says of the code that called it
+_WARNED = r"(nsa_core\.detector|studies\.detect)\."  # where what the core warns of is found
 
 
 def run(work: Callable[[argparse.Namespace], Said], options: argparse.Namespace) -> int:
@@ -114,7 +114,7 @@ def _notes() -> Iterator[list[str]]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        warnings.filterwarnings("always", module=_WARNED)
+        warnings.filterwarnings("always", category=UserWarning, module=_WARNED)
         warnings.showwarning = note
         yield notes
 

@@ -39,7 +39,7 @@ def options() -> argparse.ArgumentParser:
         help=f"a pre-trained encoder, such as {LITE}; default: that one for fewer than {FEW} "
         "images, if its package is installed",
     )
-    made.add_argument("--size", type=int, metavar="N", help="side in pixels, of all images")
+    made.add_argument("--size", type=int, metavar="N", help="side in pixels that training sees")
     made.add_argument(
         "--resize",
         default="refuse",
@@ -68,29 +68,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _fit(asked: argparse.Namespace) -> Said:
     out = _checked_model(asked)
     from nsa_core import AnomalyDetector
-    from nsa_core.data.pictures import read_pictures
-    from nsa_core.detector.conformal import least_rate
+    from nsa_core.data.picture_search import find
+    from nsa_core.detector.conformal import is_promised, least_rate
 
     started = time.monotonic()
-    on_broken = "skip" if asked.skip_broken else "refuse"
     split = asked.split or _train_split(asked.folder)
-    pictures = read_pictures(
-        asked.folder, split=split, size=asked.size, resize=asked.resize, on_broken=on_broken
-    )
-    backbone = asked.backbone or ("" if asked.scratch else _backbone_for(len(pictures)))
+    count = len(find(asked.folder, split).names)
+    backbone = asked.backbone or ("" if asked.scratch else _backbone_for(count))
     detector = AnomalyDetector(
         backbone=backbone,
+        image_size=asked.size,
         resize=asked.resize,
-        on_broken=on_broken,
+        on_broken="skip" if asked.skip_broken else "refuse",
         epochs=asked.epochs,
         false_alarm_rate=asked.false_alarm_rate,
         seed=asked.seed,
         device=asked.device,
     )
+    pictures = training_pictures(detector, asked.folder, split)
     progress = Progress("training")
     detector.fit(pictures, on_epoch=lambda pulse: progress(pulse.share))
     source = str(Path(asked.folder).resolve())
-    detector.notes_ = {"source": source, "split": split, "size": asked.size}
+    detector.notes_ = {"source": source, "split": split}
     if asked.suspects:
         detector.notes_["suspects"] = _suspects(detector, pictures)
     detector.save(out)
@@ -109,10 +108,26 @@ def _fit(asked: argparse.Namespace) -> Said:
         "calibration_images": withheld,
         "false_alarm_rate": asked.false_alarm_rate,
         "least_rate": least_rate(withheld),
+        "promised": is_promised(withheld, asked.false_alarm_rate),
         "collapsed": bool(detector.dynamics_[-1]["collapsed"]),
         "seconds": time.monotonic() - started,
     }
     return values, _lines(values, pictures, out)
+
+
+def training_pictures(detector: "AnomalyDetector", source: str, split: str | None) -> "Pictures":
+    """The images of a source, or of a split of it, as the detector's ``fit`` would read them.
+
+    Raises:
+        InputError: as ``read_pictures``.
+    """
+    from nsa_core.data.pictures import read_pictures
+    from nsa_core.detector.preset import size_of_files
+
+    size = size_of_files(detector.get_params())
+    return read_pictures(
+        source, split=split, size=size, resize=detector.resize, on_broken=detector.on_broken
+    )
 
 
 def _lines(found: dict[str, Any], pictures: "Pictures", out: Path) -> list[str]:
@@ -121,7 +136,7 @@ def _lines(found: dict[str, Any], pictures: "Pictures", out: Path) -> list[str]:
     of_split = f" of the split {found['split']}" if found["split"] else ""
     lines = [f"{found['images']} images{of_split}, {colours} {width}x{height}"]
     lines += skipped_lines(list(pictures.skipped))
-    if found["classes_ignored"]:
+    if len(found["classes_ignored"]) > 1:
         names = ", ".join(
             f"{printable(name)} ({count})" for name, count in found["classes_ignored"].items()
         )
@@ -131,11 +146,12 @@ def _lines(found: dict[str, Any], pictures: "Pictures", out: Path) -> list[str]:
     lines.append(f"{found['method']} {how}, fit to {found['trained_on']} images in "
                  f"{clock(found['seconds'])}")  # fmt: skip
     rate = found["false_alarm_rate"]
-    kept = f"kept to at most {rate:.3g}" if rate >= least else f"not kept at {rate:.3g}"
-    lines.append(
-        f"{withheld} images withheld to calibrate: the false-alarm rate is {kept} on average; "
-        f"they can promise {least:.2g} or more"
+    promise = (
+        f"at most {rate:.3g} of normal images are flagged, on average"
+        if found["promised"]
+        else f"too few to promise a false-alarm rate of {rate:.3g}, so nothing is flagged"
     )
+    lines.append(f"{withheld} withheld to calibrate: {promise} (their least is {least:.2g})")
     return [
         *lines,
         f"written: {out}",

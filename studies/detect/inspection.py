@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nsa_core.errors import InputError
 from studies.detect.command import Progress, Said, add_reading, checked_out, parser, run
+from studies.detect.fit import training_pictures
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,7 +52,7 @@ def _inspect(asked: argparse.Namespace) -> Said:
     from tracking.files.write import write_bytes
 
     detector = AnomalyDetector.load(model, asked.device)
-    training, missing = training_pictures(detector)
+    training, missing = _training(detector)
     if asked.folder:
         source, judged = f"{asked.folder}", _judged(detector, asked)
     else:
@@ -59,7 +60,7 @@ def _inspect(asked: argparse.Namespace) -> Said:
         judged = None if training is None else _withheld(detector, training)
     heat, no_heat = _heat(detector, judged)
     suspects, ranked_by = (
-        ([], "") if training is None else most_suspect(detector, training, _SUSPECTS)
+        ([], "") if training is None else _most_suspect(detector, training, _SUSPECTS)
     )
     findings = Findings(source, judged, heat, suspects, ranked_by, missing + no_heat)
     page = rendered(model.resolve().name, detector, findings).encode("utf-8", "replace")
@@ -75,22 +76,13 @@ def _inspect(asked: argparse.Namespace) -> Said:
     return values, [*findings.missing, f"written: {out}, {len(page) / 1e6:.1f} MB"]
 
 
-def training_pictures(detector: "AnomalyDetector") -> tuple["Pictures | None", list[str]]:
+def _training(detector: "AnomalyDetector") -> tuple["Pictures | None", list[str]]:
     """The images that the detector was fit on, or a sentence that says why they are not there."""
-    from nsa_core.data.pictures import read_pictures
-
     source = detector.notes_.get("source")
     if source is None:
         return None, ["The training images were not files, so the page cannot show them."]
     try:
-        pictures = read_pictures(
-            source,
-            split=detector.notes_.get("split"),
-            size=detector.notes_.get("size"),
-            resize=detector.resize,
-            on_broken=detector.on_broken,
-            channels=detector.image_shape_[0],
-        )
+        pictures = training_pictures(detector, source, detector.notes_.get("split"))
     except InputError as error:
         return None, [f"The training images cannot be shown: {error}."]
     if pictures.fingerprint != detector.fingerprint_:
@@ -99,7 +91,7 @@ def training_pictures(detector: "AnomalyDetector") -> tuple["Pictures | None", l
     return pictures, []
 
 
-def most_suspect(
+def _most_suspect(
     detector: "AnomalyDetector", training: "Pictures", count: int
 ) -> tuple[list["Example"], str]:
     """The most suspect training images, and how they were ranked."""
