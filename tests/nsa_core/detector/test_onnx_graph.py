@@ -10,7 +10,8 @@ from torch import nn
 
 from nsa_core import InputError, TrialConfig, load_images, scorers
 from nsa_core.detector.onnx_file import onnx_model
-from nsa_core.detector.onnx_graph import row_scores
+from nsa_core.detector.onnx_graph import ScoredImages, row_scores
+from nsa_core.detector.shrink import Shrink
 from nsa_core.scorers import KCos
 from nsa_core.training import build_method, embed
 
@@ -79,6 +80,19 @@ def test_images_that_a_backbone_resizes_score_as_in_python():
     known = {each.key: json.loads(each.value) for each in model.metadata_props}
     assert known["a"] == [1]
     assert known["threshold"] == threshold
+
+
+def test_images_in_0_to_1_and_larger_ones_score_as_those_that_they_stand_for():
+    images = torch.from_numpy(load_images("digits", "test").images[:9].copy())
+    larger = images.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    method, shrink = build_method(TrialConfig(width=8, depth=10)), Shrink((32, 32), (16, 16))
+    scorer = KCos().fit(embed(method, images.numpy()[:5], CPU)["embedding"])
+    wanted = scorer.score(embed(method, shrink.of_uint8(larger.numpy()), CPU)["embedding"])
+    for given, white in ((larger, 255.0), (larger / 255, 1.0)):
+        graph = ScoredImages(method, "embedding", scorer, (1, 32, 32), shrink, 0.1, white)
+        with torch.inference_mode():
+            scores, _ = graph(given)
+        np.testing.assert_allclose(scores.numpy(), wanted, rtol=1e-4, atol=1e-6)
 
 
 def test_a_scorer_of_another_kind_is_refused():
