@@ -66,6 +66,7 @@ class AnomalyDetector(CalibratedMixin, BaseEstimator):  # type: ignore[misc]  # 
         dynamics_: a dict of label-free signals for each evaluated epoch.
         names_, fingerprint_: of the images given.
         train_rows_, calibration_rows_: int64, which of them were trained on and withheld.
+        notes_: plain values for JSON that are saved with the detector; empty, for who fits it.
     """
 
     def __init__(
@@ -157,6 +158,7 @@ class AnomalyDetector(CalibratedMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.image_shape_, self.shrink_ = shape, shrink
         self.names_, self.fingerprint_ = found.names, found.fingerprint
         self.train_rows_, self.calibration_rows_ = rows, withheld
+        self.notes_: dict[str, Any] = {}
         self.train_features_ = features[self.layer].cpu().numpy()
         self.patches_ = patch_memory(method, images, self.seed)
         self.scorer_ = scorer.fit(features[self.layer])

@@ -69,13 +69,18 @@ def _refuse_programs(folder: Path) -> None:
         for path in (Path(parent, name) for name in (*folders, *files)):
             if path.is_symlink():
                 raise InputError(f"{path} is a link, which a saved detector has none of; remove it")
-            if path.name in files and (
-                path.suffix.lower() in _PROGRAMS or _content(path, 4).startswith(_PICKLES)
-            ):
+            if path.name in files and _could_run(path):
                 raise InputError(
                     f"{path} could run code; a detector is JSON and safetensors alone, so the "
                     "folder is not loaded: ask who made it, and remove the file"
                 )
+
+
+def _could_run(path: Path) -> bool:
+    """Is it a program or a pickle, by its name or its first bytes?"""
+    start = _content(path, 9)
+    is_safetensors = start[8:] == b"{"  # behind eight bytes of length, the first of which is any
+    return path.suffix.lower() in _PROGRAMS or (start.startswith(_PICKLES) and not is_safetensors)
 
 
 def _content(path: Path, most: int = -1) -> bytes:
@@ -140,7 +145,7 @@ def _described(about: Mapping[str, Any], device: str) -> AnomalyDetector:
     detector.image_shape_ = shape = _shape(about["image_shape"])
     detector.shrink_ = Shrink(shape[1:], encoded_size(detector.get_params(), shape))
     detector.dynamics_, detector.fingerprint_ = about["dynamics"], str(about["fingerprint"])
-    detector.names_ = tuple(map(str, about["names"]))
+    detector.names_, detector.notes_ = tuple(map(str, about["names"])), dict(about["notes"])
     return detector
 
 

@@ -38,7 +38,7 @@ def save(detector: "AnomalyDetector", folder: Path) -> Path:
     Raises:
         InputError: something else has this name, or it cannot be written.
     """
-    if os.path.lexists(folder) and not _is_detector(folder):
+    if os.path.lexists(folder) and not is_detector(folder):
         raise InputError(f"{folder} exists and is no saved detector; give another name")
     weights = {
         name: value.detach().cpu().contiguous().clone()
@@ -76,7 +76,7 @@ def _write(files: dict[str, bytes], folder: Path) -> None:
         shutil.rmtree(older, ignore_errors=True)
 
 
-def _is_detector(folder: Path) -> bool:
+def is_detector(folder: Path) -> bool:
     """Is it a folder of a detector's files, and of nothing else?"""
     names = {each.name for each in folder.iterdir()} if folder.is_dir() else set()
     return names == {ABOUT, WEIGHTS, SCORER} and not folder.is_symlink()
@@ -100,5 +100,6 @@ def _about(detector: "AnomalyDetector", files: dict[str, bytes]) -> dict[str, An
         "fingerprint": detector.fingerprint_,
         "names": list(detector.names_),
         "dynamics": detector.dynamics_,
+        "notes": detector.notes_,
         "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
     }
