@@ -4,16 +4,18 @@ from typing import Self
 
 import torch
 import torch.nn.functional as F
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from nsa_core.errors import InputError
 from nsa_core.scorers import left_out
 from nsa_core.scorers.features import Features, FeatureSet, Scores, score_blocks, working_dtype
 from nsa_core.scorers.neighbours import chord_to_angle
+from nsa_core.scorers.scorer import FeatureScorer
 from nsa_core.scorers.whitening import COVARIANCE, FLOOR, Whitening
 
 
-class CCos:
+class CCos(FeatureScorer):
     """arccos of mu' P x / sqrt(mu' P mu x' P x), with P the inverse covariance.
 
     Nothing is centred: centring sends the mean itself to zero, where it has no direction. For a
@@ -40,7 +42,7 @@ class CCos:
         self.covariance = covariance
         self.floor = floor
 
-    def fit(self, train_features: Features) -> Self:
+    def fit(self, train_features: Features, y: object = None) -> Self:
         """Learn mean and covariance of the training features [n, d]."""
         found = FeatureSet.of(train_features)
         features = found.rows(normalize=self.normalize)
@@ -55,6 +57,7 @@ class CCos:
 
     def score(self, features: Features) -> Scores:
         """Angles in radians, [m], in [0, pi]; higher is more anomalous."""
+        check_is_fitted(self)
         dtype = working_dtype(features)
         return score_blocks(
             features,

@@ -3,14 +3,16 @@
 from typing import Self
 
 import torch
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from nsa_core.errors import whole
 from nsa_core.scorers.features import Features, Scores, prepared, score_blocks, working_dtype
 from nsa_core.scorers.neighbours import Neighbours, chord_to_angle
+from nsa_core.scorers.scorer import FeatureScorer
 
 
-class CosineKNN:
+class CosineKNN(FeatureScorer):
     """Mean angle to the k nearest training features.
 
     Args:
@@ -20,7 +22,7 @@ class CosineKNN:
     def __init__(self, k: int = 1) -> None:
         self.k = k
 
-    def fit(self, train_features: Features) -> Self:
+    def fit(self, train_features: Features, y: object = None) -> Self:
         """Keep the unit training features [n, d]."""
         whole("k", self.k, 1)
         self.neighbours_ = Neighbours(prepared(train_features, normalize=True))
@@ -28,6 +30,7 @@ class CosineKNN:
 
     def score(self, features: Features) -> Scores:
         """Mean angles in radians, [m], in [0, pi]; higher is more anomalous."""
+        check_is_fitted(self)
         dtype = working_dtype(features)
         return score_blocks(
             features,

@@ -4,15 +4,17 @@ import math
 from typing import Self
 
 import torch
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from nsa_core.errors import InputError
 from nsa_core.scorers.features import Features, Scores, prepared, score_blocks
+from nsa_core.scorers.scorer import FeatureScorer
 
 _SMALLEST = torch.finfo(torch.float64).tiny
 
 
-class GaussianDensity:
+class GaussianDensity(FeatureScorer):
     """-log N(x; mu, S + r I), the negative log-likelihood in nats.
 
     The same order as the Mahalanobis distance, but for the ridge r, which is absolute here and
@@ -27,7 +29,7 @@ class GaussianDensity:
         self.normalize = normalize
         self.ridge = ridge
 
-    def fit(self, train_features: Features) -> Self:
+    def fit(self, train_features: Features, y: object = None) -> Self:
         """Learn mean and covariance of the training features [n, d]."""
         if not self.ridge > 0:
             raise InputError(f"ridge is {self.ridge}; need a number above 0")
@@ -38,6 +40,7 @@ class GaussianDensity:
 
     def score(self, features: Features) -> Scores:
         """Negative log-likelihoods in nats, [m]; higher is more anomalous."""
+        check_is_fitted(self)
         return score_blocks(
             features, self._negative_log_likelihood, normalize=self.normalize, like=self.mean_
         )

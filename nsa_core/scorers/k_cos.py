@@ -9,15 +9,17 @@ from typing import Self
 
 import torch
 import torch.nn.functional as F
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from nsa_core.scorers.features import Features, FeatureSet, Scores, score_blocks, working_dtype
 from nsa_core.scorers.left_out_neighbours import nearest_angles
 from nsa_core.scorers.neighbours import Neighbours, chord_to_angle
+from nsa_core.scorers.scorer import FeatureScorer
 from nsa_core.scorers.whitening import COVARIANCE, FLOOR, Whitening
 
 
-class KCos:
+class KCos(FeatureScorer):
     """Smallest angle, after whitening, between a feature and the training features.
 
     Args:
@@ -40,7 +42,7 @@ class KCos:
         self.covariance = covariance
         self.floor = floor
 
-    def fit(self, train_features: Features) -> Self:
+    def fit(self, train_features: Features, y: object = None) -> Self:
         """Whiten and keep the training features [n, d]."""
         found = FeatureSet.of(train_features)
         features = found.rows(normalize=self.normalize)
@@ -51,6 +53,7 @@ class KCos:
 
     def score(self, features: Features) -> Scores:
         """Angles in radians, [m], in [0, pi]; higher is more anomalous."""
+        check_is_fitted(self)
         dtype = working_dtype(features)
         return score_blocks(
             features,

@@ -4,15 +4,17 @@ import math
 from typing import Self
 
 import torch
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from nsa_core.errors import InputError
 from nsa_core.scorers.features import Features, Scores, prepared, score_blocks, working_dtype
+from nsa_core.scorers.scorer import FeatureScorer
 
 _BLOCK = 512
 
 
-class KDE:
+class KDE(FeatureScorer):
     """-(1 / gamma) log mean_j exp(-gamma |x - x_j|^2) over unit training features x_j.
 
     DROC's score, up to a constant (Sohn et al. 2021). A soft nearest neighbour: the squared
@@ -25,7 +27,7 @@ class KDE:
     def __init__(self, gamma: float | None = None) -> None:
         self.gamma = gamma
 
-    def fit(self, train_features: Features) -> Self:
+    def fit(self, train_features: Features, y: object = None) -> Self:
         """Keep the unit training features [n, d]."""
         unit = prepared(train_features, normalize=True)
         self.gamma_ = checked_gamma(self.gamma, unit)
@@ -35,6 +37,7 @@ class KDE:
 
     def score(self, features: Features) -> Scores:
         """Soft squared distances, [m], in [0, 4]; higher is more anomalous."""
+        check_is_fitted(self)
         dtype = working_dtype(features)
         return score_blocks(
             features,

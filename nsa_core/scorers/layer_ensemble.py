@@ -5,6 +5,8 @@ from typing import Self
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 
 from nsa_core.errors import InputError, unknown
 from nsa_core.scorers.c_cos import CCos
@@ -15,7 +17,7 @@ SPANS = {"min-max": (0.0, 1.0), "quantile": (0.005, 0.995)}
 SCALES = (*SPANS, "rank")
 
 
-class LayerEnsemble:
+class LayerEnsemble(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     """The plain sum of scores of every layer, each scaled by its own training scores.
 
     Training scores are leave-one-out: a training feature's nearest training feature is itself, so
@@ -38,7 +40,7 @@ class LayerEnsemble:
         self.scorers = scorers
         self.scale = scale
 
-    def fit(self, train_layers: Sequence[Features]) -> Self:
+    def fit(self, train_layers: Sequence[Features], y: object = None) -> Self:
         """Fit on the layers' training features, each [n, d of the layer], rows in one order."""
         if self.scale not in SCALES:
             raise unknown("scale", self.scale, SCALES)
@@ -51,6 +53,7 @@ class LayerEnsemble:
 
     def score(self, layers: Sequence[Features]) -> Scores:
         """Sums of scaled scores, [m]; higher is more anomalous."""
+        check_is_fitted(self)
         if len(layers) != len(self.parts_):
             raise InputError(
                 f"{len(layers)} layers given; the ensemble was fit on {len(self.parts_)}"

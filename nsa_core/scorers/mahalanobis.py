@@ -3,14 +3,16 @@
 from typing import Self
 
 import torch
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from nsa_core.scorers import left_out
 from nsa_core.scorers.features import Features, FeatureSet, Scores, score_blocks, working_dtype
+from nsa_core.scorers.scorer import FeatureScorer
 from nsa_core.scorers.whitening import COVARIANCE, FLOOR, Whitening
 
 
-class Mahalanobis:
+class Mahalanobis(FeatureScorer):
     """(x - mu)' P (x - mu), with P the inverse covariance of the training features.
 
     Args:
@@ -25,7 +27,7 @@ class Mahalanobis:
         self.covariance = covariance
         self.floor = floor
 
-    def fit(self, train_features: Features) -> Self:
+    def fit(self, train_features: Features, y: object = None) -> Self:
         """Learn mean and covariance of the training features [n, d]."""
         found = FeatureSet.of(train_features)
         self.train_ = found.rows(normalize=self.normalize)
@@ -34,6 +36,7 @@ class Mahalanobis:
 
     def score(self, features: Features) -> Scores:
         """Squared distances, [m], at least 0; higher is more anomalous."""
+        check_is_fitted(self)
         dtype = working_dtype(features)
         return score_blocks(
             features,

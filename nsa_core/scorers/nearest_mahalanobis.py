@@ -3,14 +3,16 @@
 from typing import Self
 
 import torch
+from sklearn.utils.validation import check_is_fitted
 
 from nsa_core.scorers.features import Features, FeatureSet, Scores, score_blocks, working_dtype
 from nsa_core.scorers.left_out_neighbours import nearest_distances
 from nsa_core.scorers.neighbours import Neighbours
+from nsa_core.scorers.scorer import FeatureScorer
 from nsa_core.scorers.whitening import COVARIANCE, FLOOR, Whitening
 
 
-class NearestMahalanobis:
+class NearestMahalanobis(FeatureScorer):
     """Smallest (x - t)' P (x - t) over training features t; P the inverse covariance of them all.
 
     Args:
@@ -25,7 +27,7 @@ class NearestMahalanobis:
         self.covariance = covariance
         self.floor = floor
 
-    def fit(self, train_features: Features) -> Self:
+    def fit(self, train_features: Features, y: object = None) -> Self:
         """Whiten and keep the training features [n, d]."""
         found = FeatureSet.of(train_features)
         features = found.rows(normalize=self.normalize)
@@ -36,6 +38,7 @@ class NearestMahalanobis:
 
     def score(self, features: Features) -> Scores:
         """Squared distances, [m], at least 0; higher is more anomalous."""
+        check_is_fitted(self)
         dtype = working_dtype(features)
         return score_blocks(
             features,

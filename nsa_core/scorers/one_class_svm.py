@@ -4,17 +4,19 @@ from typing import Self
 
 import numpy as np
 from sklearn.svm import OneClassSVM as LibSVM
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from nsa_core.errors import InputError
 from nsa_core.scorers.features import Features, Scores, prepared, score_blocks
 from nsa_core.scorers.kernel_density import checked_gamma, squared_distances
+from nsa_core.scorers.scorer import FeatureScorer
 
 MAX_ROWS = 20_000  # the kernel matrix of more would not fit
 _TOLERANCE = 1e-6  # libsvm's own, 1e-3, leaves scores that depend on the order of rows
 
 
-class OneClassSVM:
+class OneClassSVM(FeatureScorer):
     """-sum_j alpha_j exp(-gamma |x - x_j|^2) of an RBF one-class SVM, with sum_j alpha_j = 1.
 
     The kernel is a matrix product here, and libsvm (through scikit-learn) solves for alpha. Of
@@ -29,7 +31,7 @@ class OneClassSVM:
         self.nu = nu
         self.gamma = gamma
 
-    def fit(self, train_features: Features) -> Self:
+    def fit(self, train_features: Features, y: object = None) -> Self:
         """Find the support vectors among the training features [n, d]."""
         if not 0 < self.nu < 1:
             raise InputError(f"nu is {self.nu}; need a share in (0, 1)")
@@ -48,6 +50,7 @@ class OneClassSVM:
 
     def score(self, features: Features) -> Scores:
         """Minus the weighted mean kernel, [m], in [-1, 0]; higher is more anomalous."""
+        check_is_fitted(self)
         return score_blocks(features, self._kernel_mean, normalize=True, like=self.centre_)
 
     def leave_one_out(self) -> Scores:

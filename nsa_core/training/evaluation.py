@@ -31,7 +31,7 @@ from nsa_core.training.signals import SPACES, Signals, measure_signals
 
 @dataclass(frozen=True, slots=True)
 class TestGeometry:
-    """How the test features of one space lie on the sphere.
+    """How the test features of one space lie on the sphere; None of a kind without an image.
 
     Attributes:
         kappa_normal, kappa_outlier: vMF concentration; their numbers of images differ.
@@ -40,10 +40,10 @@ class TestGeometry:
 
     __test__ = False  # not a test case
 
-    kappa_normal: float
-    kappa_outlier: float
-    resultant_normal: float
-    resultant_outlier: float
+    kappa_normal: float | None = None
+    kappa_outlier: float | None = None
+    resultant_normal: float | None = None
+    resultant_outlier: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,9 +53,10 @@ class TestResult:
     Attributes:
         embedding, projection: geometry of the test features.
         scores: (layer, scorer) to float64 [m], higher is more anomalous; a method's own are on the
-            layer "method".
-        rankings: (layer, scorer) to AUROC, AUPRC and FPR95.
-        passes: at the last evaluation, how often a test image passes the encoder for its scores, by
+            layer "method". Empty without test images.
+        rankings: (layer, scorer) to AUROC, AUPRC and FPR95. Empty unless the test images are of
+            both kinds.
+        passes: at the last evaluation, how often an image passes the encoder for its scores, by
             "embedding" (all common ones) and "method" (the method's own).
     """
 
@@ -98,7 +99,8 @@ class Evaluation:
         total_steps: of the whole training; equal to ``step`` at the end.
         signals: of the training split; what selects may read these.
         test: of the test split, with its labels.
-        probes: with the labels of all classes; None if the split has no labelled images.
+        probes: with the labels of all classes; None if the split has no labelled images, or no
+            test images.
         train_seconds: time spent training since the previous evaluation.
         images_per_second: training images (not views) a second in that time.
         evaluate_seconds: time this evaluation took.
@@ -135,19 +137,21 @@ def evaluate(
     """
     with true_float32(device):
         train = embed(method, split.train_images, device)
-        test = embed(method, split.test_images, device)
         signals = measure_signals(
             method, config, split.train_images, split.held_out, train, loss, step
         )
+        test = embed(method, split.test_images, device) if len(split.test_images) else {}
         names = fast_and(scorers.SLOW if last else config.slow_scores)
         scores = score_layers(train, test, config.layers, names)
         scores |= own_scores(method, config, split, device, last)
         probes = _probe(method, split, device, test)
         passes = passes_per_image(method, config, split, device) if last else {}
+    outlier = split.test_is_outlier
+    ranked = scores if outlier.any() and not outlier.all() else {}
     result = TestResult(
-        **{name: test_geometry(test[name], split.test_is_outlier) for name in SPACES},
+        **{name: test_geometry(test[name], outlier) if test else TestGeometry() for name in SPACES},
         scores=scores,
-        rankings={name: ranking(each, split.test_is_outlier) for name, each in scores.items()},
+        rankings={name: ranking(each, outlier) for name, each in ranked.items()},
         passes=passes,
     )
     return signals, result, probes
@@ -155,12 +159,14 @@ def evaluate(
 
 def test_geometry(features: Tensor, is_outlier: npt.NDArray[np.bool_]) -> TestGeometry:
     """Of test features [m, d], from flags bool [m]."""
-    resultants = []
-    for kind in (~is_outlier, is_outlier):
-        index = torch.as_tensor(np.flatnonzero(kind), device=features.device)
-        resultants.append(resultant_length(measured(features[index])))
-    kappas = [kappa_from_resultant(length, features.shape[1]) for length in resultants]
-    return TestGeometry(*kappas, *resultants)
+    found: dict[str, float] = {}
+    for name, kind in (("normal", ~is_outlier), ("outlier", is_outlier)):
+        if kind.any():
+            index = torch.as_tensor(np.flatnonzero(kind), device=features.device)
+            length = resultant_length(measured(features[index]))
+            found[f"kappa_{name}"] = kappa_from_resultant(length, features.shape[1])
+            found[f"resultant_{name}"] = length
+    return TestGeometry(**found)
 
 
 def _probe(
@@ -170,7 +176,7 @@ def _probe(
     test: Mapping[str, Tensor],
 ) -> Probes | None:
     labelled = split.labelled
-    if labelled is None:
+    if labelled is None or not test:
         return None
     train = embed(method, labelled.train_images, device)
     accuracy = {

@@ -17,10 +17,13 @@ def own_scores(
 ) -> dict[tuple[str, str], npt.NDArray[np.float64]]:
     """Scores of the test images, float64 [m], by ("method", name); higher is more anomalous.
 
-    Empty for a method without any, and before the ``last`` evaluation for one whose scores are
-    expensive. Random draws are those of the trial's stream "own scores", anew at every evaluation.
+    Empty for a method without any, before the ``last`` evaluation for one whose scores are
+    expensive, and without test images. Random draws are those of the trial's stream "own scores",
+    anew at every evaluation.
     """
     if not method.own_score_versions or (method.scores_at_the_end and not last):
+        return {}
+    if not len(split.test_images):
         return {}
     found = scores_of(method, config, split.train_images, split.test_images, device)
     return {("method", name): each.double().cpu().numpy() for name, each in found.items()}

@@ -1,4 +1,4 @@
-"""What scoring a test image costs: how often it, or a copy of it, passes the encoder."""
+"""What scoring an image costs: how often it, or a copy of it, passes the encoder."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,31 +21,31 @@ _FEW, _MORE = 1, 3
 def passes_per_image(
     method: Method, config: TrialConfig, split: OneClassSplit, device: torch.device
 ) -> dict[str, float]:
-    """Passes of the encoder for a test image, counted while a few images are scored.
+    """Passes of the encoder for an image, counted while a few training images are scored.
 
     "embedding" for all common scores; "method" for the method's own ones together, if it has any.
     """
-    train, test = split.train_images[:_KNOWN], split.test_images
+    train = split.train_images[:_KNOWN]
 
     def own(images: npt.NDArray[np.uint8]) -> object:
         return scores_of(method, config, train, images, device)
 
-    found = {"embedding": _slope(method, test, lambda images: embed(method, images, device))}
+    found = {"embedding": _slope(method, train, lambda images: embed(method, images, device))}
     if method.own_score_versions:
-        found["method"] = _slope(method, test, own)
+        found["method"] = _slope(method, train, own)
     return found
 
 
 def _slope(
     method: Method,
-    test: npt.NDArray[np.uint8],
+    few: npt.NDArray[np.uint8],
     score: Callable[[npt.NDArray[np.uint8]], object],
 ) -> float:
-    """By how much the rows that pass the encoder rise with each test image."""
+    """By how much the rows that pass the encoder rise with each image."""
     counts = []
     for images in (_FEW, _MORE):
         with _counted(method.encoder) as rows:
-            score(test[:images])
+            score(few[:images])
         counts.append(sum(rows))
     return (counts[1] - counts[0]) / (_MORE - _FEW)
 

@@ -33,10 +33,10 @@ def score_layers(
     names: Collection[str] | None = None,
 ) -> dict[tuple[str, str], npt.NDArray[np.float64]]:
     """Scores of every layer asked for that there is, by all scorers unless told which, and the
-    ensembles whose parts are among them. Features stay where they are; scorers of one layer share
-    what they learn.
+    ensembles whose parts are among them; none without test features. Features stay where they are;
+    scorers of one layer share what they learn.
     """
-    layers = tuple(layer for layer in layers if layer in train)
+    layers = tuple(layer for layer in layers if layer in test)
     scores, scaled = {}, {}
     for layer in layers:
         learnt, seen = FeatureSet(train[layer]), FeatureSet(test[layer])

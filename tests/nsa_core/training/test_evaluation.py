@@ -135,3 +135,44 @@ def test_labels_of_probes_reach_nothing_but_the_probes(split, evaluated):
     assert other.signals == evaluation.signals
     assert other.test.auroc == evaluation.test.auroc
     assert other.probes.linear < evaluation.probes.linear
+
+
+def test_without_outliers_or_test_images_the_signals_are_the_same_and_nothing_is_ranked(
+    split, evaluated
+):
+    whole, _ = evaluated
+    normal = ~split.test_is_outlier
+    for kept in (normal, np.zeros_like(normal)):
+        without = dataclasses.replace(
+            split,
+            test_images=split.test_images[kept],
+            test_is_outlier=split.test_is_outlier[kept],
+            labelled=None,
+        )
+        (found,) = train(CONFIG, without)
+        assert found.signals == whole.signals
+        assert found.test.rankings == found.test.auroc == {}
+        assert found.test.passes == whole.test.passes
+        assert found.probes is None
+        geometries = [(getattr(found.test, name), getattr(whole.test, name)) for name in SPACES]
+        for geometry, of_whole in geometries:
+            assert geometry.kappa_outlier is geometry.resultant_outlier is None
+            if kept.any():
+                assert geometry.kappa_normal == of_whole.kappa_normal
+            else:
+                assert geometry.kappa_normal is geometry.resultant_normal is None
+        assert found.test.scores.keys() == (whole.test.scores.keys() if kept.any() else set())
+        for name, scores in found.test.scores.items():
+            np.testing.assert_allclose(scores, whole.test.scores[name][normal], rtol=1e-5)
+
+
+def test_a_method_that_scores_by_itself_needs_no_test_images(split):
+    own = dataclasses.replace(
+        CONFIG, method="rotnet", norm="none", held_out=0.0, probe_images=0, method_options={}
+    )
+    nothing = dataclasses.replace(
+        split, test_images=split.test_images[:0], test_is_outlier=split.test_is_outlier[:0]
+    )
+    (found,) = train(own, nothing)
+    assert found.test.scores == {}
+    assert found.test.passes == {"embedding": 1, "method": 4}
