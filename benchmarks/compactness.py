@@ -2,10 +2,9 @@
 
     python benchmarks/compactness.py --features DIR
 
-DIR holds Parquet files with the columns ``embedding``, ``split`` and ``is_outlier``, one a network.
-Writes the numbers, and beside them the pictures that docs/compactness.md shows: how near test
-images are to the mean direction of the training set, and what outliers in the fit of c-Cos cost
-when the network stays the same.
+DIR holds a Parquet file a network, two of each method: ``embedding``, ``split``, ``is_outlier``.
+Writes the numbers and the pictures that docs/compactness.md shows: how near test images are to the
+mean direction of the training set, and what outliers in the fit of c-Cos cost in one network.
 """
 
 import argparse
@@ -95,7 +94,8 @@ def polluted_fits(network: Network, draws: int) -> list[Spread]:
 def draw_directions(networks: list[Network], path: Path) -> None:
     """A histogram a network: cosines of normal test images and of outliers."""
     figure = Figure(figsize=(7.2, 4.6), layout="constrained")
-    for place, network in zip(figure.subplots(2, 2, sharex=True).flat, networks, strict=True):
+    places = figure.subplots(len(networks) // 2, 2, sharex=True, squeeze=False)
+    for place, network in zip(places.flat, networks, strict=True):
         values, bins = cosines(network), np.linspace(0.4, 1, 61)
         for name, flag, colour in (("normal", False, NORMAL), ("outlier", True, OUTLIER)):
             place.hist(

@@ -1,7 +1,7 @@
 """Docstrings that explain several names at once, ``width, depth: of the ResNet.``, for the site.
 
-Griffe, which reads docstrings, knows one name a line: without this it finds neither type nor default
-of the names in a group.
+Griffe, which reads docstrings, knows one name a line: without this it finds neither type nor
+default of the names in a group.
 """
 
 import re
