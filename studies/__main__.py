@@ -1,4 +1,4 @@
-"""The ``nsa`` command (``python -m studies``): run studies, work with their stores."""
+"""The ``nsa`` command (``python -m studies``): run studies, work with stores and detectors."""
 
 import importlib
 import importlib.util
@@ -29,12 +29,19 @@ OF_A_STORE = {
     "sync": ("tracking.mlflow_sync", "bring MLflow up to date with a store"),
     "compact": ("tracking.compaction", "write all results of a store into three tables"),
 }
+OF_A_DETECTOR = {
+    "fit": ("studies.detect.fit", "fit an anomaly detector to the images of a folder"),
+    "score": ("studies.detect.score", "score images with it"),
+    "inspect": ("studies.detect.inspection", "show on a page what it finds odd, and where"),
+    "export": ("studies.detect.export", "write it as an ONNX file"),
+}
+COMMANDS = OF_A_DETECTOR | OF_A_STORE
 USAGE = (
     """usage: nsa study NAME [options]      run a study; NAME is one of those below
        nsa study FILE.py [options]   or yours, with a STUDY in it; see CONTRIBUTING.md
        nsa list                      the studies
 """
-    + "".join(f"       nsa {name:25} {what}\n" for name, (_, what) in OF_A_STORE.items())
+    + "".join(f"       nsa {name:25} {what}\n" for name, (_, what) in COMMANDS.items())
     + """\
        nsa COMMAND --help            the options of a command
        nsa --version
@@ -65,8 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(f"error: {printable(str(error))}", file=sys.stderr)
                 return 2
             return run_study(study, rest)
-        case [command, *rest] if command in OF_A_STORE:
-            module = importlib.import_module(OF_A_STORE[command][0])
+        case [command, *rest] if command in COMMANDS:
+            module = importlib.import_module(COMMANDS[command][0])
             return int(module.main(rest))
     print(USAGE, file=sys.stderr)
     return 2

@@ -57,7 +57,7 @@ class Neighbours:
     def _closeness(self, offsets: Tensor, dtype: torch.dtype) -> Tensor:
         """[B, n], q'b - |b|^2 / 2."""
         columns = self._columns if dtype == torch.float64 else self._narrow_columns
-        ones = offsets.new_ones(len(offsets), 1, dtype=dtype)
+        ones = torch.ones_like(offsets[:, :1], dtype=dtype)  # a graph for ONNX knows no length
         return torch.cat([offsets.to(dtype), ones], dim=1) @ columns
 
     def _distances(self, offsets: Tensor, near: Tensor) -> Tensor:

@@ -62,10 +62,15 @@ class Image:
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """A grid of images."""
+    """A grid of images.
+
+    Attributes:
+        large: whether details are to be seen in them; else many stand in a line.
+    """
 
     caption: str
     images: Sequence[Image]
+    large: bool = False
 
 
 Block = Text | Table | Pictures | Images

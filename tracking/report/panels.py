@@ -1,7 +1,7 @@
 """What a picture shows, as plain values: sections say it, ``render.draw`` draws it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 Point = tuple[float, float]
 Range = tuple[float, float]
@@ -47,12 +47,17 @@ class Curves:
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """Densities of several groups over the same bins, by the group's name."""
+    """Densities of several groups over the same bins, by the group's name.
+
+    Attributes:
+        marks: places on the horizontal axis by the name that stands there.
+    """
 
     title: str
     x_label: str
     edges: Sequence[float]
     heights: Mapping[str, Sequence[float]]
+    marks: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,8 +45,8 @@ def draw_curves(panel: Curves, canvas: Canvas) -> None:
 
 
 def draw_histogram(panel: Histogram, canvas: Canvas) -> None:
-    """Filled steps, one group over the other."""
-    box = plot_box([*panel.heights])
+    """Filled steps, one group over the other, and lines where there are marks."""
+    box = plot_box([*panel.heights, *panel.marks])
     highest = max(max(heights) for heights in panel.heights.values())
     x = panel.edges[0], panel.edges[-1]
     axes = canvas.scaled(box, x, (0.0, highest), y_ticks=False)
@@ -55,7 +55,10 @@ def draw_histogram(panel: Histogram, canvas: Canvas) -> None:
         colour = colour_of(place)
         axes.stairs(heights, panel.edges, fill=True, color=colour, alpha=0.4)
         axes.stairs(heights, panel.edges, color=colour, linewidth=1)
+    for place in panel.marks.values():
+        axes.axvline(place, color=INK, linewidth=1.4, ls=(0, (4, 2)))
     names = [(name, colour_of(place)) for place, name in enumerate(panel.heights)]
+    names += [(name, INK) for name in panel.marks]
     canvas.names(box, names, [box[1] + 20] * len(names))
 
 

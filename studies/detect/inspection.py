@@ -1,0 +1,171 @@
+"""Show on one page what a detector finds odd: in a folder of images, or among its training images.
+
+Those of training are read again from where they were at the fit.
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nsa_core.errors import InputError
+from studies.detect.command import Progress, Said, add_reading, checked_out, parser, run
+from studies.detect.fit import training_pictures
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from nsa_core import AnomalyDetector
+    from nsa_core.data.pictures import Pictures
+    from studies.detect.judged import Example, Judged
+
+_EXTREMES, _SUSPECTS = 12, 24
+BY_FOLDS = "each judged by a training that has not seen it"
+LEFT_OUT = "left out of the score one at a time (nsa fit --suspects judges them unseen)"
+
+
+def options() -> argparse.ArgumentParser:
+    """The options of ``nsa inspect``."""
+    made = parser("inspect", __doc__)
+    made.add_argument("model", help="folder that nsa fit wrote")
+    made.add_argument(
+        "folder", nargs="?", help="of images; default: the training images that were withheld"
+    )
+    made.add_argument("--split", metavar="NAME", help="of the folder; default: all of it")
+    made.add_argument("--out", metavar="PAGE", help="to write; default: MODEL.html")
+    made.add_argument("--device", default="auto", help="auto (the default) | cpu | cuda")
+    add_reading(made)
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the page; returns the exit status, see ``command.run``."""
+    return run(_inspect, options().parse_args(arguments))
+
+
+def _inspect(asked: argparse.Namespace) -> Said:
+    model = Path(asked.model)
+    out = checked_out(asked.out or f"{model.resolve()}.html", ".html")
+    from nsa_core import AnomalyDetector
+    from studies.detect.page import Findings, rendered
+    from tracking.files.write import write_bytes
+
+    detector = AnomalyDetector.load(model, asked.device)
+    training, missing = _training(detector)
+    if asked.folder:
+        source, judged = f"{asked.folder}", _judged(detector, asked)
+    else:
+        source = "the training images that were withheld to calibrate"
+        judged = None if training is None else _withheld(detector, training)
+    heat, no_heat = _heat(detector, judged)
+    suspects, ranked_by = (
+        ([], "") if training is None else _most_suspect(detector, training, _SUSPECTS)
+    )
+    findings = Findings(source, judged, heat, suspects, ranked_by, missing + no_heat)
+    page = rendered(model.resolve().name, detector, findings).encode("utf-8", "replace")
+    write_bytes(out, page)
+    values = {
+        "page": str(out.resolve()),
+        "bytes": len(page),
+        "images": 0 if judged is None else len(judged.scores),
+        "worst": [] if judged is None else [_plain(each) for each in judged.worst],
+        "suspects": [_plain(each) for each in suspects],
+        "missing": findings.missing,
+    }
+    return values, [*findings.missing, f"written: {out}, {len(page) / 1e6:.1f} MB"]
+
+
+def _training(detector: "AnomalyDetector") -> tuple["Pictures | None", list[str]]:
+    """The images that the detector was fit on, or a sentence that says why they are not there."""
+    source = detector.notes_.get("source")
+    if source is None:
+        return None, ["The training images were not files, so the page cannot show them."]
+    try:
+        pictures = training_pictures(detector, source, detector.notes_.get("split"))
+    except InputError as error:
+        return None, [f"The training images cannot be shown: {error}."]
+    if pictures.fingerprint != detector.fingerprint_:
+        changed = "they have changed since the fit"
+        return None, [f"The training images in {source} cannot be shown: {changed}."]
+    return pictures, []
+
+
+def _most_suspect(
+    detector: "AnomalyDetector", training: "Pictures", count: int
+) -> tuple[list["Example"], str]:
+    """The most suspect training images, and how they were ranked."""
+    import numpy as np
+
+    from nsa_core.detector.suspects import left_out_scores
+    from studies.detect.judged import Example
+
+    ranked_by, scores = BY_FOLDS, detector.notes_.get("suspects")
+    if scores is None:
+        ranked_by, scores = LEFT_OUT, left_out_scores(detector, training).scores
+    rows = np.argsort(-np.asarray(scores), kind="stable")[:count]
+    found = [
+        Example(training.names[row], float(scores[row]), np.array(training.images[row]))
+        for row in rows
+    ]
+    return found, ranked_by
+
+
+def _judged(detector: "AnomalyDetector", asked: argparse.Namespace) -> "Judged":
+    from nsa_core.data.picture_search import find
+    from nsa_core.data.pictures import picture_batches
+    from studies.detect.judged import judged
+
+    channels, *size = detector.image_shape_
+    progress, total = Progress("scoring"), len(find(asked.folder, asked.split).names)
+
+    def told() -> Iterator["Pictures"]:
+        done = 0
+        for batch in picture_batches(
+            asked.folder,
+            split=asked.split,
+            size=size,
+            resize=detector.resize,
+            on_broken="skip" if asked.skip_broken else "refuse",
+            channels=channels,
+        ):
+            yield batch
+            done += len(batch) + len(batch.skipped)
+            progress(done / total)
+
+    return judged(told(), detector.anomaly_scores, _EXTREMES)
+
+
+def _withheld(detector: "AnomalyDetector", training: "Pictures") -> "Judged | None":
+    from nsa_core.detector.images import Given
+    from studies.detect.judged import judged
+
+    rows = detector.calibration_rows_
+    if not len(rows):
+        return None
+    names = tuple(training.names[row] for row in rows)
+    withheld = Given(training.images[rows], names, training.fingerprint)
+    return judged([withheld], detector.anomaly_scores, _EXTREMES)
+
+
+def _heat(
+    detector: "AnomalyDetector", judged: "Judged | None"
+) -> tuple["npt.NDArray[np.float32] | None", list[str]]:
+    """Heat maps of the worst images, or a sentence that says why there are none."""
+    if judged is None:
+        return None, []
+    import numpy as np
+
+    from nsa_core.detector.heat_map import heat_maps
+    from nsa_core.detector.images import Given
+
+    worst = judged.worst
+    images = Given(np.stack([each.image for each in worst]), tuple(each.name for each in worst), "")
+    try:
+        return heat_maps(detector, images), []
+    except InputError as error:
+        return None, [f"There are no heat maps: {error}."]
+
+
+def _plain(example: "Example") -> dict[str, Any]:
+    return {"name": example.name, "score": example.score}

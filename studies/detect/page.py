@@ -1,0 +1,197 @@
+"""What the page of ``nsa inspect`` says, as blocks of a report: one file, nothing fetched."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nsa_core.detector.conformal import least_rate, p_values
+from studies.detect.judged import Example, Judged
+from studies.detect.tiles import pair, tile
+from tracking.report.blocks import (
+    Block,
+    Document,
+    Image,
+    Images,
+    Picture,
+    Pictures,
+    Section,
+    Table,
+    Text,
+)
+from tracking.report.numbers import percent
+from tracking.report.panels import Histogram
+from tracking.report.render.html import html_page
+from tracking.report.render.pictures import svg
+
+if TYPE_CHECKING:
+    from nsa_core import AnomalyDetector
+
+_BINS = 30
+_FEWEST_TO_DRAW = 2
+
+Values = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """What there is to be seen.
+
+    Attributes:
+        source: what was judged, in words.
+        judged: scores and outermost images of that; None where they cannot be read.
+        heat: of ``judged.worst``, float32 [n, H, W]; None where there is none.
+        suspects: training images, the most suspect first.
+        ranked_by: how they were ranked, in words.
+        missing: sentences about what the page lacks, and why.
+    """
+
+    source: str
+    judged: Judged | None
+    heat: npt.NDArray[np.float32] | None
+    suspects: list[Example]
+    ranked_by: str
+    missing: list[str]
+
+
+def rendered(name: str, detector: "AnomalyDetector", found: Findings) -> str:
+    """The whole page."""
+    sections = [_summary(detector, found), _scores(detector, found)]
+    if found.judged is not None:
+        sections += [_worst(detector, found.judged, found), _best(detector, found.judged)]
+    if found.suspects:
+        sections.append(_suspects(found))
+    title = f"What {name} finds odd"
+    drawings = {
+        picture.name: svg(picture.panel)
+        for section in sections
+        for block in section.blocks
+        if isinstance(block, Pictures)
+        for picture in block.pictures
+    }
+    return html_page(Document(name, title, sections), drawings)
+
+
+def _summary(detector: "AnomalyDetector", found: Findings) -> Section:
+    channels, height, width = detector.image_shape_
+    count, rate = len(detector.calibration_scores_), detector.false_alarm_rate
+    encoder = detector.backbone or f"ResNet-{detector.config_.depth}, from scratch"
+    rows: list[tuple[str, str]] = [
+        ("fit to", f"{len(detector.names_)} images, {'grey' if channels == 1 else 'RGB'} "
+         f"{width}x{height}"),
+        ("encoder", f"{detector.config_.method}, {encoder}"),
+        ("score", f"{detector.scorer} of the {detector.layer}"),
+        ("images withheld to calibrate", str(count)),
+        ("false-alarm rate", f"{rate:.3g}"),
+        ("the smallest rate that so many can promise", f"{least_rate(count):.2g}"),
+    ]  # fmt: skip
+    if found.judged is not None:
+        scores = found.judged.scores
+        flagged = int((scores > -detector.offset_).sum())
+        share = percent(flagged / len(scores))
+        rows.append(("flagged here", f"{flagged} of {len(scores)} ({share} %)"))
+    texts = [Text(line) for line in found.missing]
+    return Section("Summary", [Table(found.source, ("", ""), rows), *texts])
+
+
+def _scores(detector: "AnomalyDetector", found: Findings) -> Section:
+    calibration = detector.calibration_scores_
+    groups = {"withheld": calibration} if len(calibration) >= _FEWEST_TO_DRAW else {}
+    if found.judged is not None and found.judged.scores.size >= _FEWEST_TO_DRAW:
+        own = found.judged.scores
+        if not np.array_equal(np.sort(own), np.sort(calibration)):
+            groups["judged"] = own
+    if not groups:
+        return Section("Scores", [Text("Too few images have scores to draw them.")])
+    threshold = -float(detector.offset_)
+    marks = {"threshold": threshold} if np.isfinite(threshold) else {}
+    panel = _histogram(groups, marks, detector.scorer)
+    alt = "; ".join(f"{name}: {len(each)} images, median {np.median(each):.3g}"
+                    for name, each in groups.items())  # fmt: skip
+    caption = (
+        "Scores of the training images that were withheld to calibrate"
+        + " and of the judged ones" * ("judged" in groups)
+        + (f"; above {threshold:.4g} an image is flagged." if marks else "; nothing is flagged, "
+           "they are too few for the rate.")
+        + " The outermost bars hold what lies beyond."
+    )  # fmt: skip
+    return Section("Scores", [Pictures(caption, [Picture("scores", panel, alt)])])
+
+
+def _histogram(groups: dict[str, Values], marks: dict[str, float], scorer: str) -> Histogram:
+    everything = np.concatenate([*groups.values(), np.array([*marks.values()])])
+    low, high = np.quantile(everything, [0.002, 0.998])
+    edges = np.linspace(low, high if high > low else low + 1, _BINS + 1)
+    heights = {
+        name: np.histogram(np.clip(each, low, edges[-1]), edges, density=True)[0].tolist()
+        for name, each in groups.items()
+    }
+    inside = {name: float(np.clip(each, low, edges[-1])) for name, each in marks.items()}
+    return Histogram("Scores, density", scorer, edges.tolist(), heights, inside)
+
+
+def _worst(detector: "AnomalyDetector", judged: Judged, found: Findings) -> Section:
+    blocks: list[Block] = []
+    if found.heat is None:
+        images = _images("worst", judged.worst, detector)
+        blocks.append(Images("The highest scores.", images, large=True))
+        return Section("Worst", blocks)
+    span = float(np.median(found.heat)), float(found.heat.max())
+    pngs = [
+        pair(each.image, heat, span) for each, heat in zip(judged.worst, found.heat, strict=True)
+    ]
+    caption = (
+        "The highest scores, each with its heat beside it: where features lie far from those of "
+        "training images. One scale for all of them."
+    )
+    blocks.append(Images(caption, _images("worst", judged.worst, detector, pngs), large=True))
+    blocks.append(
+        Text(
+            "Heat is coarse, spreads around a small defect and may miss a faint one. It has no "
+            "threshold, and it is no explanation of the score, which is made of pooled features."
+        )
+    )
+    return Section("Worst", blocks)
+
+
+def _best(detector: "AnomalyDetector", judged: Judged) -> Section:
+    images = _images("best", judged.best, detector)
+    return Section("Best", [Images("The lowest scores: the most typical images.", images)])
+
+
+def _suspects(found: Findings) -> Section:
+    images = [
+        Image(
+            name=f"suspect {rank}",
+            png=tile(each.image),
+            alt=f"suspect {rank}: {each.name}, {each.score:.3g}",
+            lines=(f"{rank}", each.name, f"{each.score:.3g}"),
+        )
+        for rank, each in enumerate(found.suspects, 1)
+    ]
+    caption = (
+        f"Training images that belong least, {found.ranked_by}. The number is how many quartile "
+        "ranges above the median an image lies; it has no threshold."
+    )
+    return Section("Suspects", [Images(caption, images)])
+
+
+def _images(
+    kind: str,
+    examples: list[Example],
+    detector: "AnomalyDetector",
+    pngs: list[bytes] | None = None,
+) -> list[Image]:
+    scores = np.array([each.score for each in examples])
+    p: Any = p_values(detector.calibration_scores_, scores)
+    pngs = pngs or [tile(each.image) for each in examples]
+    return [
+        Image(
+            name=f"{kind} {rank}",
+            png=png,
+            alt=f"{kind} {rank}: {each.name}, score {each.score:.3g}, p {chance:.3g}",
+            lines=(each.name, f"{each.score:.4g}, p {chance:.2g}"),
+        )
+        for rank, (each, chance, png) in enumerate(zip(examples, p, pngs, strict=True), 1)
+    ]
