@@ -4,6 +4,7 @@ MkDocs calls these functions while it builds (``hooks`` in mkdocs.yml).
 """
 
 import json
+import re
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -30,9 +31,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Links between docs/ and benchmarks/results, which stay right where there is no site."""
-    if page.file.src_uri.startswith("measured/"):
+    """Links that lead to files where there is no site, here lead to the pages of these files."""
+    place, _, _ = page.file.src_uri.rpartition("/")
+    if place == "measured":
         return markdown.replace("](../../docs/", "](../")
+    if place == "notebooks":
+        return markdown
+    markdown = re.sub(r"\]\((notebooks/\w+)\.ipynb\)", r"](\1.md)", markdown)
     return markdown.replace("](../benchmarks/results/", "](measured/")
 
 
