@@ -27,17 +27,20 @@ class Encoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Embedding y: float32 [B, features], the pooled output of the last part."""
-        return _pool(self._maps(images)[-1])
+        return _pool(self.maps(images)[-1])
 
     def pooled_stages(self, images: Tensor) -> list[Tensor]:
         """The pooled outputs of all parts, each float32 [B, channels]; y is the last."""
-        return [_pool(each) for each in self._maps(images)]
+        return [_pool(each) for each in self.maps(images)]
 
     def pooled_stage(self, images: Tensor, stage: int) -> Tensor:
         """The pooled output of a stage, from 1, float32 [B, channels]; later ones do not run."""
-        return _pool(self._maps(images, stage + 1)[-1])
+        return _pool(self.maps(images, stage + 1)[-1])
 
-    def _maps(self, images: Tensor, parts: int | None = None) -> list[Tensor]:
+    def maps(self, images: Tensor, parts: int | None = None) -> list[Tensor]:
+        """The outputs of the first ``parts``, or of all, before pooling: [B, channels, h, w]; of a
+        network that pools by itself [B, channels].
+        """
         x = self.prepared(images)
         if x.shape[1] == 1:
             x = x.expand(-1, 3, -1, -1)

@@ -91,7 +91,7 @@ def test_pooled_stages_of_the_papers_network_have_the_published_channels():
 def test_feature_maps_have_the_sides_of_their_stem(stem, sides):
     model = ResNet(10, 2, stem).eval()
     with torch.no_grad():
-        maps = model._maps(torch.rand(1, 3, 32, 32))
+        maps = model.maps(torch.rand(1, 3, 32, 32))
     assert tuple(each.shape[-1] for each in maps) == sides
 
 
