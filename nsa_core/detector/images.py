@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from nsa_core.data.pictures import picture_batches, read_pictures
+from nsa_core.data.resize import resized
 from nsa_core.errors import InputError
 
 BATCH = 512
@@ -57,8 +59,6 @@ def given(source: Any, **reading: Any) -> Named:
         InputError: none of these, or as ``read_pictures`` does.
     """
     if is_paths(source):
-        from nsa_core.data.pictures import read_pictures
-
         return read_pictures(source, **reading)
     if hasattr(source, "images") and hasattr(source, "fingerprint"):
         named: Named = source
@@ -93,8 +93,6 @@ def batches(source: Any, shape: Shape, **reading: Any) -> Iterator[Images]:
 
 def _parts(source: Any, **reading: Any) -> Iterator[Images]:
     if is_paths(source):
-        from nsa_core.data.pictures import picture_batches
-
         yield from (found.images for found in picture_batches(source, **reading))
         return
     images = source.images if hasattr(source, "images") else _of_array(source, **reading)
@@ -141,8 +139,6 @@ def _of_array(
     if images.ndim == 4 and images.shape[3] == 1:
         images = images[..., 0]
     if size is not None and resize != "refuse" and images.shape[1:3] != size:
-        from nsa_core.data.resize import resized
-
         images = np.stack([resized(each, size, resize) for each in images])
     channels_first = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
     return np.ascontiguousarray(channels_first)
