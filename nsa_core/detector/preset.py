@@ -16,13 +16,15 @@ from typing import Any
 from nsa_core import methods
 from nsa_core.augment import Augmentation
 from nsa_core.config import TrialConfig
+from nsa_core.data.picture_survey import BROKEN
+from nsa_core.data.resize import RESIZES
 from nsa_core.detector.images import Shape
-from nsa_core.errors import InputError, whole
+from nsa_core.errors import InputError, unknown, whole
 
 FEWEST = 8
 """Images that a detector is trained on, at least."""
 
-SIDE = 48
+SIDE, LARGEST = 48, 2048
 FILE_SIDE, BACKBONE_SIDES = 64, (128, 224)
 PASSES, EPOCHS = 64_000, (20, 400)
 BATCH, SHARE_OF_FEW = 64, 4
@@ -92,11 +94,24 @@ def encoded_size(parameters: Parameters, shape: Shape) -> tuple[int, int]:
         return height, width
     short, size = min(height, width), parameters["image_size"]
     side = min(short, SIDE) if size is None else whole("image_size", size, 1)
-    return max(1, round(height * side / short)), max(1, round(width * side / short))
+    sides = max(1, round(height * side / short)), max(1, round(width * side / short))
+    if max(sides) > LARGEST:
+        raise InputError(
+            f"image_size is {size}, with which images of {height}x{width} have a side of "
+            f"{max(sides)}; need at most {LARGEST}"
+        )
+    return sides
 
 
 def size_of_files(parameters: Parameters) -> tuple[int, int] | None:
-    """(H, W) that images are read at; None for their own, where no policy may change it."""
+    """(H, W) that images are read at; None for their own, where no policy may change it.
+
+    Raises:
+        InputError: an unknown policy.
+    """
+    for name, known in (("resize", RESIZES), ("on_broken", BROKEN)):
+        if parameters[name] not in known:
+            raise unknown(name, parameters[name], known)
     if parameters["resize"] == "refuse":
         return None
     usual = BACKBONE_SIDES[1] if methods.has_backbone(*_method(parameters)) else FILE_SIDE
