@@ -9,7 +9,7 @@ from types import ModuleType
 
 from nsa_core import __version__
 from nsa_core.errors import InputError, unknown
-from studies import Search, Study
+from studies import Search, Study, completion
 from studies import main as run_study
 from tracking.text import print_anything, printable
 
@@ -43,6 +43,7 @@ USAGE = (
 """
     + "".join(f"       nsa {name:25} {what}\n" for name, (_, what) in COMMANDS.items())
     + """\
+       nsa completion bash|zsh       what completes these commands in a shell
        nsa COMMAND --help            the options of a command
        nsa --version
 
@@ -72,6 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(f"error: {printable(str(error))}", file=sys.stderr)
                 return 2
             return run_study(study, rest)
+        case ["completion", *rest]:
+            return completion.main(rest, COMMANDS, SHIPPED)
         case [command, *rest] if command in COMMANDS:
             module = importlib.import_module(COMMANDS[command][0])
             return int(module.main(rest))

@@ -1,7 +1,14 @@
-"""The encoder of a study's best trials in MLflow: ``python -m studies.mlflow_model STORE``.
+"""The detectors of a study's best trials in MLflow: ``python -m studies.mlflow_model STORE``.
 
-The model maps images in [0, 1], float32 [N, C, H, W], to embeddings, float32 [N, d]. It is an
-exported graph with its weights (torch's ``pt2``): it loads without this project and without pickle.
+A model maps images, uint8 [N, C, H, W], to two arrays by name: "score", float64 [N], higher is more
+anomalous, and "flagged", bool [N]. It is an ONNX file of the trained encoder and the headline's
+scorer: it loads without this project and without pickle, as ``mlflow.pyfunc`` and in MLflow's
+server.
+
+Flagged is what scores above a threshold of the training split: of the normal images that the trial
+withheld (``held_out``), at most 5 % do on average. A trial that withheld none, or
+too few, has leave-one-out scores of its training images in their place. The encoder has seen those,
+so more than that rate of new images may be flagged: the model's metadata says which.
 """
 
 import argparse
@@ -9,20 +16,16 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 
 import mlflow
 import numpy as np
-import numpy.typing as npt
-import torch
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
-from torch import nn
 
-from nsa_core import InputError, TrialConfig
-from nsa_core.training import build_method
-from nsa_core.training.checkpoint import load_checkpoint
-from studies.trial.data import split_of
+from nsa_core import InputError
+from studies.trial.detector import TrialDetector, trained_detector
 from tracking import Store, StoreError, TrialRecord, open_store
 from tracking.mlflow.mirror import MlflowMirror
 from tracking.mlflow.place import tracking_uri
@@ -30,8 +33,8 @@ from tracking.report.results import load_results
 from tracking.report.versions import counted
 from tracking.text import printable, without_passwords
 
-_EXAMPLES = 2  # torch takes a batch of one for a constant
-_MODEL = "nsa.model"
+_REQUIRED = ("mlflow", "numpy", "onnx", "onnxruntime")
+_MODEL = "nsa.detector."  # and the scorer: the address of the model, in a tag of the run
 _VARIABLE = "MLFLOW_TRACKING_URI"
 
 
@@ -43,7 +46,7 @@ def log_best(
     count: int = 1,
     data_root: str | None = None,
 ) -> list[str]:
-    """Add the encoders of the best finished trials to their runs, where they are not there yet.
+    """Add the detectors of the best finished trials to their runs, where they are not there yet.
 
     The best are those with the highest AUROC of the headline on the embedding at the last epoch.
     That is seen with the test's labels: it is good for showing a model, and nothing selects by it.
@@ -70,13 +73,13 @@ def log_best(
     found = []
     for record in best:
         run_id = str(mirror.run_of(record))  # there since the sync
-        known = mirror.client.get_run(run_id).data.tags.get(_MODEL)
+        known = mirror.client.get_run(run_id).data.tags.get(_MODEL + headline)
         if known is None:
-            encoder, examples = trained_encoder(record, data_root)
-            model = mirror.client.create_logged_model(mirror.experiment, "encoder", run_id)
+            detector = trained_detector(record, headline, data_root)
+            model = mirror.client.create_logged_model(mirror.experiment, "detector", run_id)
             with _tracking(tracking_uri):
-                known = _log(encoder, examples, run_id, model.model_id)
-            mirror.client.set_tag(run_id, _MODEL, known)  # last: the model is whole
+                known = _log(detector, run_id, model.model_id)
+            mirror.client.set_tag(run_id, _MODEL + headline, known)  # last: the model is whole
         found.append(str(known))
     return found
 
@@ -92,44 +95,29 @@ def best_trials(store: Store, study: str, headline: str) -> list[TrialRecord]:
     return [store.trial(trial.trial_id) for trial in ranked]
 
 
-def trained_encoder(
-    record: TrialRecord, data_root: str | None
-) -> tuple[nn.Module, npt.NDArray[np.float32]]:
-    """The encoder in evaluation mode, and test images in [0, 1], float32 [2, C, H, W].
-
-    Raises:
-        InputError: the data or the checkpoint is not there, or is not that of the trial.
-    """
-    definition = record.definition()
-    config = TrialConfig.from_dict(definition["config"])
-    split = split_of(config, data_root, definition["data_fingerprint"])
-    state = load_checkpoint(record.checkpoint, config.canonical(), split.fingerprint)
-    if state is None:
-        raise InputError(f"{record.checkpoint} does not exist; train the trial again")
-    method = build_method(config)
-    method.load_state_dict(state["method"])
-    encoder: nn.Module = method.encoder.eval().to(memory_format=torch.contiguous_format)
-    return encoder, split.test_images[:_EXAMPLES].astype(np.float32) / np.float32(255)
-
-
-def _log(encoder: nn.Module, examples: npt.NDArray[np.float32], run_id: str, model_id: str) -> str:
-    with torch.inference_mode():
-        embeddings = encoder(torch.from_numpy(examples)).numpy()
+def _log(detector: TrialDetector, run_id: str, model_id: str) -> str:
+    shape = detector.examples.shape[1:]
     signature = ModelSignature(
-        Schema([TensorSpec(np.dtype(np.float32), (-1, *examples.shape[1:]))]),
-        Schema([TensorSpec(np.dtype(np.float32), (-1, embeddings.shape[1]))]),
+        Schema([TensorSpec(np.dtype(np.uint8), (-1, *shape))]),
+        Schema(
+            [
+                TensorSpec(np.dtype(np.float64), (-1,), "score"),
+                TensorSpec(np.dtype(np.bool_), (-1,), "flagged"),
+            ]
+        ),
     )
-    packages = (("mlflow", mlflow), ("numpy", np), ("torch", torch))
     logged = Model.log(
         artifact_path=None,
-        flavor=mlflow.pytorch,
+        flavor=mlflow.onnx,
         model_id=model_id,
         run_id=run_id,  # no active run: its end would become the run's
-        pytorch_model=encoder,
-        serialization_format="pt2",
-        input_example=examples,
+        onnx_model=detector.graph,
+        input_example=detector.examples,
         signature=signature,
-        pip_requirements=[f"{n}=={p.__version__.partition('+')[0]}" for n, p in packages],
+        metadata=detector.about,
+        pip_requirements=[f"{name}=={version(name)}" for name in _REQUIRED],
+        save_as_external_data=False,
+        onnx_execution_providers=["CPUExecutionProvider"],
     )
     return str(logged.model_uri)
 

@@ -12,15 +12,20 @@ from tracking.opening import open_store
 from tracking.text import print_anything, printable
 
 
+def parser() -> argparse.ArgumentParser:
+    """The options of the command."""
+    made = argparse.ArgumentParser(prog="nsa compact", description=__doc__)
+    made.add_argument("store", help="folder of the store, or s3://BUCKET/PREFIX")
+    made.add_argument(
+        "--skip-damaged", action="store_true", help="leave damaged files out, and name them"
+    )
+    return made
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Compact a store from the command line; returns the exit status."""
     print_anything()
-    parser = argparse.ArgumentParser(prog="nsa compact", description=__doc__)
-    parser.add_argument("store", help="folder of the store, or s3://BUCKET/PREFIX")
-    parser.add_argument(
-        "--skip-damaged", action="store_true", help="leave damaged files out, and name them"
-    )
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         store = open_store(options.store, skip_damaged=options.skip_damaged)
         made = store.compact()

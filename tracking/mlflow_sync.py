@@ -13,16 +13,21 @@ from tracking.text import clock, print_anything, printable, without_passwords
 _EVERY_S = 5.0
 
 
+def parser() -> argparse.ArgumentParser:
+    """The options of the command."""
+    made = argparse.ArgumentParser(prog="nsa sync", description=__doc__)
+    made.add_argument("store", help="folder of the store, or s3://BUCKET/PREFIX")
+    made.add_argument("--study", help="only this study")
+    made.add_argument(
+        "--tracking-uri", help="default: MLFLOW_TRACKING_URI, else SQLite in the store"
+    )
+    return made
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Sync every study of the store, or the one named; 1 if MLflow fails, 2 for bad input."""
     print_anything()
-    parser = argparse.ArgumentParser(prog="nsa sync", description=__doc__)
-    parser.add_argument("store", help="folder of the store, or s3://BUCKET/PREFIX")
-    parser.add_argument("--study", help="only this study")
-    parser.add_argument(
-        "--tracking-uri", help="default: MLFLOW_TRACKING_URI, else SQLite in the store"
-    )
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     from mlflow.exceptions import MlflowException  # slow to import, and --help is not
 
     from tracking.mlflow.mirror import MlflowMirror

@@ -22,17 +22,22 @@ from tracking.schema import TABLES
 from tracking.text import print_anything, printable
 
 
+def parser() -> argparse.ArgumentParser:
+    """The options of the command."""
+    made = argparse.ArgumentParser(prog="nsa query", description=__doc__)
+    made.add_argument("store", help="folder of the store, or s3://BUCKET/PREFIX")
+    made.add_argument("query", help="one select, in DuckDB's SQL")
+    made.add_argument("--out", metavar="FILE", help=".csv or .parquet, instead of printing")
+    made.add_argument(
+        "--skip-damaged", action="store_true", help="leave damaged files out, and name them"
+    )
+    return made
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Print or write what a query selects; returns the exit status, 2 for bad input."""
     print_anything()
-    parser = argparse.ArgumentParser(prog="nsa query", description=__doc__)
-    parser.add_argument("store", help="folder of the store, or s3://BUCKET/PREFIX")
-    parser.add_argument("query", help="one select, in DuckDB's SQL")
-    parser.add_argument("--out", metavar="FILE", help=".csv or .parquet, instead of printing")
-    parser.add_argument(
-        "--skip-damaged", action="store_true", help="leave damaged files out, and name them"
-    )
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         out = _checked_out(options.out) if options.out else None
         store = open_store(options.store, skip_damaged=options.skip_damaged)

@@ -69,13 +69,18 @@ def _refuse_programs(folder: Path) -> None:
         for path in (Path(parent, name) for name in (*folders, *files)):
             if path.is_symlink():
                 raise InputError(f"{path} is a link, which a saved detector has none of; remove it")
-            if path.name in files and (
-                path.suffix.lower() in _PROGRAMS or _content(path, 4).startswith(_PICKLES)
-            ):
+            if path.name in files and _could_run(path):
                 raise InputError(
                     f"{path} could run code; a detector is JSON and safetensors alone, so the "
                     "folder is not loaded: ask who made it, and remove the file"
                 )
+
+
+def _could_run(path: Path) -> bool:
+    """Is it a program or a pickle, by its name or its first bytes?"""
+    start = _content(path, 9)
+    is_safetensors = start[8:] == b"{"  # behind eight bytes of length, the first of which is any
+    return path.suffix.lower() in _PROGRAMS or (start.startswith(_PICKLES) and not is_safetensors)
 
 
 def _content(path: Path, most: int = -1) -> bytes:
@@ -154,7 +159,7 @@ def _shape(found: Any) -> Shape:
 def _check_learnt(learnt: _Tensors, count: int) -> None:
     if set(learnt) != set(LEARNT):
         raise InputError(f"{SCORER} holds {', '.join(sorted(learnt))}; need {', '.join(LEARNT)}")
-    features, patches, scores, trained, withheld = (learnt[name] for name in LEARNT)
+    features, scores, trained, withheld, patches = (learnt[name] for name in LEARNT)
     kinds = [(each.dtype, each.ndim) for each in learnt.values()]
     rows = torch.cat([trained, withheld]).sort().values
     right = (

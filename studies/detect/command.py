@@ -45,7 +45,7 @@ def run(work: Callable[[argparse.Namespace], Said], options: argparse.Namespace)
     return 0
 
 
-def parser(name: str, about: str | None) -> argparse.ArgumentParser:
+def command_parser(name: str, about: str | None) -> argparse.ArgumentParser:
     """A command's parser, with the option that all have."""
     made = argparse.ArgumentParser(prog=f"nsa {name}", description=(about or "").partition("\n")[0])
     made.add_argument("--json", action="store_true", help="print one JSON object")

@@ -3,12 +3,12 @@
 import argparse
 from collections.abc import Sequence
 
-from studies.detect.command import Said, checked_out, parser, run
+from studies.detect.command import Said, checked_out, command_parser, run
 
 
-def options() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
     """The options of ``nsa export``."""
-    made = parser("export", __doc__)
+    made = command_parser("export", __doc__)
     made.add_argument("model", help="folder that nsa fit wrote")
     made.add_argument("--onnx", metavar="FILE", required=True, help="to write, .onnx")
     made.add_argument(
@@ -20,7 +20,7 @@ def options() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Export a detector; returns the exit status, see ``command.run``."""
-    return run(_export, options().parse_args(arguments))
+    return run(_export, parser().parse_args(arguments))
 
 
 def _export(asked: argparse.Namespace) -> Said:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nsa_core.errors import InputError
-from studies.detect.command import Progress, Said, add_reading, parser, run, skipped_lines
+from studies.detect.command import Progress, Said, add_reading, command_parser, run, skipped_lines
 from tracking.text import clock, printable
 
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ FEW = 500
 """Images below which a pre-trained backbone is taken, unless told otherwise."""
 
 
-def options() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
     """The options of ``nsa fit``."""
-    made = parser("fit", __doc__)
+    made = command_parser("fit", __doc__)
     made.add_argument("folder", help="of images, or a Parquet file of them")
     made.add_argument("--out", metavar="MODEL", help="folder to write; default: NAME-model")
     made.add_argument(
@@ -62,7 +62,7 @@ def options() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Fit and save a detector; returns the exit status, see ``command.run``."""
-    return run(_fit, options().parse_args(arguments))
+    return run(_fit, parser().parse_args(arguments))
 
 
 def _fit(asked: argparse.Namespace) -> Said:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nsa_core.errors import InputError
-from studies.detect.command import Progress, Said, add_reading, checked_out, parser, run
+from studies.detect.command import Progress, Said, add_reading, checked_out, command_parser, run
 from studies.detect.fit import training_pictures
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ BY_FOLDS = "each judged by a training that has not seen it"
 LEFT_OUT = "left out of the score one at a time (nsa fit --suspects judges them unseen)"
 
 
-def options() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
     """The options of ``nsa inspect``."""
-    made = parser("inspect", __doc__)
+    made = command_parser("inspect", __doc__)
     made.add_argument("model", help="folder that nsa fit wrote")
     made.add_argument(
         "folder", nargs="?", help="of images; default: the training images that were withheld"
@@ -41,7 +41,7 @@ def options() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the page; returns the exit status, see ``command.run``."""
-    return run(_inspect, options().parse_args(arguments))
+    return run(_inspect, parser().parse_args(arguments))
 
 
 def _inspect(asked: argparse.Namespace) -> Said:
@@ -53,11 +53,12 @@ def _inspect(asked: argparse.Namespace) -> Said:
 
     detector = AnomalyDetector.load(model, asked.device)
     training, missing = _training(detector)
+    judged: Judged | None = None
+    source = asked.folder or "the training images that were withheld to calibrate"
     if asked.folder:
-        source, judged = f"{asked.folder}", _judged(detector, asked)
-    else:
-        source = "the training images that were withheld to calibrate"
-        judged = None if training is None else _withheld(detector, training)
+        judged = _of_folder(detector, asked)
+    elif training is not None:
+        judged = _withheld(detector, training)
     heat, no_heat = _heat(detector, judged)
     suspects, ranked_by = (
         ([], "") if training is None else _most_suspect(detector, training, _SUSPECTS)
@@ -111,7 +112,7 @@ def _most_suspect(
     return found, ranked_by
 
 
-def _judged(detector: "AnomalyDetector", asked: argparse.Namespace) -> "Judged":
+def _of_folder(detector: "AnomalyDetector", asked: argparse.Namespace) -> "Judged":
     from nsa_core.data.picture_search import find
     from nsa_core.data.pictures import picture_batches
     from studies.detect.judged import judged

@@ -92,7 +92,7 @@ def _summary(detector: "AnomalyDetector", found: Findings) -> Section:
         share = percent(flagged / len(scores))
         rows.append(("flagged here", f"{flagged} of {len(scores)} ({share} %)"))
     texts = [Text(line) for line in found.missing]
-    return Section("Summary", [Table(found.source, ("", ""), rows), *texts])
+    return Section("Summary", [Table(f"Judged: {found.source}.", ("", ""), rows, labels=2), *texts])
 
 
 def _scores(detector: "AnomalyDetector", found: Findings) -> Section:

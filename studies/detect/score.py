@@ -11,7 +11,7 @@ from studies.detect.command import (
     Said,
     add_reading,
     checked_out,
-    parser,
+    command_parser,
     run,
     skipped_lines,
 )
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 _SHOWN = 5
 
 
-def options() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
     """The options of ``nsa score``."""
-    made = parser("score", __doc__)
+    made = command_parser("score", __doc__)
     made.add_argument("model", help="folder that nsa fit wrote")
     made.add_argument("folder", help="of images, or a Parquet file of them")
     made.add_argument("--out", metavar="FILE", required=True, help="to write, .parquet")
@@ -50,7 +50,7 @@ def options() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Score images and write the scores; returns the exit status, see ``command.run``."""
-    return run(_score, options().parse_args(arguments))
+    return run(_score, parser().parse_args(arguments))
 
 
 def _score(asked: argparse.Namespace) -> Said:

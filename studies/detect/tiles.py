@@ -43,7 +43,8 @@ def _heated(image: Pixels, heat: npt.NDArray[np.float32], span: tuple[float, flo
     grey = np.repeat(image.mean(axis=0)[..., None] / 255, 3, axis=2)
     cover = (_OVER * share)[..., None]
     mixed = (1 - cover) * grey + cover * colours
-    return (255 * mixed).round().astype(np.uint8).transpose(2, 0, 1)
+    pixels: Pixels = (255 * mixed).round().astype(np.uint8).transpose(2, 0, 1)
+    return pixels
 
 
 def _as_rgb(image: Pixels) -> Image.Image:
@@ -58,8 +59,8 @@ def _fitted(image: Image.Image) -> Image.Image:
         return image.resize(size, Image.Resampling.NEAREST)
     if longer <= SIDE:
         return image
-    size = tuple(max(1, round(side * SIDE / longer)) for side in image.size)
-    return image.resize((size[0], size[1]), Image.Resampling.LANCZOS)
+    width, height = (max(1, round(side * SIDE / longer)) for side in image.size)
+    return image.resize((width, height), Image.Resampling.LANCZOS)
 
 
 def _png(image: Image.Image) -> bytes:

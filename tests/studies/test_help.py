@@ -38,6 +38,11 @@ def nsa(*arguments: str) -> subprocess.CompletedProcess[str]:
         (["query", "--help"], "usage: nsa query"),
         (["sync", "--help"], "usage: nsa sync"),
         (["compact", "--help"], "usage: nsa compact"),
+        (["fit", "--help"], "usage: nsa fit"),
+        (["score", "--help"], "usage: nsa score"),
+        (["inspect", "--help"], "usage: nsa inspect"),
+        (["export", "--help"], "usage: nsa export"),
+        (["completion", "bash"], "-F _shtab_nsa nsa"),
     ],
 )
 def test_help_is_an_answer_and_loads_nothing_heavy(arguments, said):

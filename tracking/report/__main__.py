@@ -9,14 +9,19 @@ from tracking.opening import open_store
 from tracking.text import print_anything, printable
 
 
+def parser() -> argparse.ArgumentParser:
+    """The options of the command."""
+    made = argparse.ArgumentParser(prog="nsa report", description=__doc__)
+    made.add_argument("store", help="folder of the store, or s3://BUCKET/PREFIX")
+    made.add_argument("--study", help="only this study")
+    made.add_argument("--out", metavar="DIR", help="default: the folder report of the store")
+    return made
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Report on every study of the store, or on the one named; 2 for bad input."""
     print_anything()
-    parser = argparse.ArgumentParser(prog="nsa report", description=__doc__)
-    parser.add_argument("store", help="folder of the store, or s3://BUCKET/PREFIX")
-    parser.add_argument("--study", help="only this study")
-    parser.add_argument("--out", metavar="DIR", help="default: the folder report of the store")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
     from tracking.report.document import write_report  # slow to import, and --help is not
 
     try:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats  # type: ignore[import-untyped]
+from scipy import stats
 
 from tracking.report.resampling import EXACT_SIGNS, sign_patterns, studentised_quantiles
 

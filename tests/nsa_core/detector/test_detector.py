@@ -320,6 +320,9 @@ def test_other_images_than_it_was_fit_on_are_refused(fitted, digit_images):
         ({"on_broken": "ignore"}, "unknown on_broken 'ignore'"),
         ({"device": "tpu!"}, "device is 'tpu!'; need auto, cpu or cuda"),
         ({"seed": -1}, "seed is -1"),
+        ({"width": "wide"}, "width is 'wide'; need a whole number"),
+        ({"backbone": "efficientnet_lite0", "width": 8}, "width is 8, and frozen has a backbone"),
+        ({"backbone": "efficientnet_lite0", "epochs": 5}, "epochs is 5, and frozen trains nothing"),
     ],
 )
 def test_a_wrong_parameter_is_named(parameters, said, digit_images):

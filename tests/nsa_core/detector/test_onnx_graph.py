@@ -1,7 +1,5 @@
 """Graphs of ONNX, run by ONNX Runtime, against the scorers and methods that they are made of."""
 
-import json
-
 import numpy as np
 import onnxruntime
 import pytest
@@ -9,8 +7,8 @@ import torch
 from torch import nn
 
 from nsa_core import InputError, TrialConfig, load_images, scorers
-from nsa_core.detector.onnx_file import onnx_model
-from nsa_core.detector.onnx_graph import row_scores
+from nsa_core.detector.onnx_graph import ScoredImages, row_scores
+from nsa_core.detector.shrink import Shrink
 from nsa_core.scorers import KCos
 from nsa_core.training import build_method, embed
 
@@ -29,13 +27,6 @@ class EveryScorer(nn.Module):
         return torch.stack([f(unit if scaled else rows).double() for f, scaled in self.fitted])
 
 
-def run(model, **inputs):
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(model.SerializeToString(), options)
-    return session.run(None, inputs)
-
-
 def test_every_scorer_scores_in_onnx_as_in_python():
     stream = torch.Generator().manual_seed(0)
     train, test = (
@@ -52,33 +43,25 @@ def test_every_scorer_scores_in_onnx_as_in_python():
         dynamic_shapes=({0: torch.export.Dim("N")},),
         verbose=False,
     )
+    session = onnxruntime.InferenceSession(program.model_proto.SerializeToString())
     for rows in (test[:1], test):
-        (found,) = run(program.model_proto, rows=rows.double().numpy())
+        (found,) = session.run(None, {"rows": rows.double().numpy()})
         for got, scorer in zip(found, fitted, strict=True):
             wanted = scorer.score(rows)
             np.testing.assert_allclose(got, wanted, rtol=1e-5, err_msg=repr(scorer))
 
 
-def test_images_that_a_backbone_resizes_score_as_in_python():
-    train, test = load_images("digits", "train"), load_images("digits", "test").images[:50]
-    method = build_method(
-        TrialConfig(method="frozen", norm="none", backbone="efficientnet_lite0", image_size=32)
-    )
-    features = embed(method, train.images[train.labels == 3], CPU)["stage2"]
-    scorer = KCos().fit(features)
-    wanted = scorer.score(embed(method, test, CPU)["stage2"])
-    threshold = float(np.median(wanted))
-    model = onnx_model(
-        method, "stage2", scorer, test.shape[1:], nn.Identity(), threshold, about={"a": [1]}
-    )
-    for images in (test[:1], test):
-        scores, flagged = run(model, images=images)
-        np.testing.assert_allclose(scores, wanted[: len(images)], rtol=1e-4)
-        assert (flagged == (wanted[: len(images)] > threshold)).all()
-    assert np.ptp(wanted) > 0.1  # so that the comparison says something
-    known = {each.key: json.loads(each.value) for each in model.metadata_props}
-    assert known["a"] == [1]
-    assert known["threshold"] == threshold
+def test_images_in_0_to_1_and_larger_ones_score_as_those_that_they_stand_for():
+    images = torch.from_numpy(load_images("digits", "test").images[:9].copy())
+    larger = images.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    method, shrink = build_method(TrialConfig(width=8, depth=10)), Shrink((32, 32), (16, 16))
+    scorer = KCos().fit(embed(method, images.numpy()[:5], CPU)["embedding"])
+    wanted = scorer.score(embed(method, shrink.of_uint8(larger.numpy()), CPU)["embedding"])
+    for given, white in ((larger, 255.0), (larger / 255, 1.0)):
+        graph = ScoredImages(method, "embedding", scorer, (1, 32, 32), shrink, 0.1, white)
+        with torch.inference_mode():
+            scores, _ = graph(given)
+        np.testing.assert_allclose(scores.numpy(), wanted, rtol=1e-4, atol=1e-6)
 
 
 def test_a_scorer_of_another_kind_is_refused():

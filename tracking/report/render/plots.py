@@ -55,8 +55,8 @@ def draw_histogram(panel: Histogram, canvas: Canvas) -> None:
         colour = colour_of(place)
         axes.stairs(heights, panel.edges, fill=True, color=colour, alpha=0.4)
         axes.stairs(heights, panel.edges, color=colour, linewidth=1)
-    for place in panel.marks.values():
-        axes.axvline(place, color=INK, linewidth=1.4, ls=(0, (4, 2)))
+    for mark in panel.marks.values():
+        axes.axvline(mark, color=INK, linewidth=1.4, ls=(0, (4, 2)))
     names = [(name, colour_of(place)) for place, name in enumerate(panel.heights)]
     names += [(name, INK) for name in panel.marks]
     canvas.names(box, names, [box[1] + 20] * len(names))

@@ -1,0 +1,126 @@
+"""``nsa fit``: from a folder to a saved detector, and what it says on the way."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from nsa_core import AnomalyDetector
+from nsa_core.detector.suspects import judge_folds
+from studies.__main__ import main as nsa
+from studies.detect import fit
+from tests.studies.detect.conftest import FIT
+
+
+def test_the_saved_detector_is_that_of_the_estimator_and_of_the_seed(model, digits):
+    saved = AnomalyDetector.load(model)
+    same = AnomalyDetector(epochs=2, false_alarm_rate=0.1).fit(str(digits / "train"))
+    assert saved.calibration_scores_.tolist() == same.calibration_scores_.tolist()
+    assert saved.offset_ == same.offset_
+    assert saved.notes_["source"] == str(digits)
+    assert saved.notes_["split"] == "train"
+
+
+def test_suspects_are_those_of_the_folds(model, digits):
+    saved = AnomalyDetector.load(model)
+    rows, scores = zip(
+        *((each.rows, each.scores) for each in judge_folds(saved, str(digits / "train"))),
+        strict=True,
+    )
+    wanted = np.empty(63)
+    wanted[np.concatenate(rows)] = np.concatenate(scores)
+    assert saved.notes_["suspects"] == wanted.tolist()
+
+
+def test_it_says_what_it_found_what_it_promises_and_what_is_next(digits, tmp_path, capsys):
+    out = tmp_path / "model"
+    assert nsa(["fit", str(digits), "--out", str(out), *FIT]) == 0
+    said, progress = capsys.readouterr()
+    assert said.startswith("63 images of the split train, grey 16x16\n")
+    assert "class names are ignored, all images are trained on: other (3), three (60)" in said
+    assert "simsiam from scratch, fit to 50 images" in said
+    assert "13 withheld to calibrate: at most 0.1 of normal images are flagged, on average" in said
+    assert f"next: nsa inspect {out}" in said
+    assert re.search(r"training: done in 0:\d\d", progress)
+
+
+def test_json_holds_the_same_and_a_rate_that_is_too_small_is_noted(digits, tmp_path, capsys):
+    out = tmp_path / "model"
+    arguments = [str(digits / "train" / "three"), "--out", str(out), "--scratch", "--epochs", "1"]
+    assert fit.main([*arguments, "--json"]) == 0
+    said, notes = capsys.readouterr()
+    found = json.loads(said)
+    assert found["images"] == 60
+    assert found["trained_on"] + found["calibration_images"] == 60
+    assert found["least_rate"] == pytest.approx(1 / 13)
+    assert not found["promised"]
+    (note,) = found["notes"]
+    assert "12 calibration images can promise no false-alarm rate below 7.69%" in note
+    assert f"note: {note}" in notes
+
+
+def test_few_images_get_a_backbone_unless_told_otherwise():
+    assert fit._backbone_for(fit.FEW - 1) == fit.LITE
+    assert fit._backbone_for(fit.FEW) == ""
+
+
+def test_broken_files_are_named_and_left_out_on_request_alone(digits, tmp_path, capsys):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for path in sorted((digits / "train" / "three").iterdir())[:20]:
+        (folder / path.name).write_bytes(path.read_bytes())
+    (folder / "broken.png").write_bytes(b"no image")
+    command = [str(folder), "--out", str(tmp_path / "model"), *FIT]
+    assert fit.main(command) == 2
+    assert "broken.png" in capsys.readouterr().err
+    assert not (tmp_path / "model").exists()
+    assert fit.main([*command, "--skip-broken", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["images"] == 20
+    assert [*found["skipped"]] == ["broken.png"]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda folder: None, "images 'IMAGES' do not exist"),
+        (lambda folder: folder.mkdir(), "holds no image"),
+        (lambda folder: images_of_sizes(folder, (16, 16)), "1 images are too few"),
+        (lambda folder: images_of_sizes(folder, (16, 16), (17, 16)), "resize"),
+    ],
+    ids=["missing", "empty", "one image", "two sizes"],
+)
+def test_bad_input_is_one_clear_error(make, message, tmp_path, capsys):
+    folder = tmp_path / "images"
+    make(folder)
+    assert fit.main([str(folder), "--out", str(tmp_path / "model"), *FIT]) == 2
+    said, error = capsys.readouterr()
+    assert message.replace("IMAGES", str(folder)) in error
+    assert error.startswith("error: ")
+    assert not said
+    assert not (tmp_path / "model").exists()
+
+
+def test_what_is_no_detector_is_not_replaced(digits, tmp_path, capsys):
+    (tmp_path / "precious").write_text("words")
+    assert fit.main([str(digits), "--out", str(tmp_path), *FIT]) == 2
+    assert "exists and is not a detector" in capsys.readouterr().err
+    assert (tmp_path / "precious").read_text() == "words"
+
+
+def test_an_interruption_ends_with_130_and_leaves_nothing(digits, tmp_path, capsys, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(AnomalyDetector, "fit", interrupted)
+    assert fit.main([str(digits), "--out", str(tmp_path / "model"), *FIT]) == 130
+    assert "interrupted; nothing was written" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def images_of_sizes(folder, *sizes):
+    folder.mkdir()
+    for row, size in enumerate(sizes):
+        Image.new("L", size, row).save(folder / f"{row}.png")
