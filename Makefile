@@ -2,6 +2,7 @@
 # make test    the whole test suite
 # make ui      MLflow on loopback, on the store of the last study: STORE=results/NAME for another
 # make report  the report of that store as a page
+# make docs    the documents as a site: site/index.html
 # make lint    ruff, mypy, import-linter
 # make audit   known vulnerabilities of the pinned packages; asks the package index
 # make setup   .venv alone
@@ -19,7 +20,7 @@ STORE  ?= $(shell ls -td results/*/store.json 2>/dev/null | head -1 | sed 's,/st
 PORT   ?= 5000
 QUOTED  = '$(subst ','\'',$(STORE))'
 
-.PHONY: study test ui report lint audit setup lock clean
+.PHONY: study test ui report docs lint audit setup lock clean
 
 study: setup
 	$(BIN)/python studies/pollution_robustness.py --preset quick
@@ -37,6 +38,10 @@ ui: setup
 report: setup
 	@test -f $(QUOTED)/store.json || { echo "no store at" $(QUOTED)"; run make study, or give STORE=..."; exit 1; }
 	$(BIN)/python -m tracking.report $(QUOTED)
+
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "site/index.html; with search: $(BIN)/python -m http.server --bind 127.0.0.1 --directory site"
 
 lint: setup
 	$(BIN)/ruff check .

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from studies.__main__ import OF_A_STORE, SHIPPED
+from studies.__main__ import COMMANDS, SHIPPED
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*ROOT.glob("*.md"), *sorted((ROOT / "docs").glob("*.md"))]
@@ -29,7 +29,7 @@ def test_links_lead_somewhere(document):
 def test_commands_exist(document):
     text = document.read_text()
     for name in re.findall(r"\bnsa (?!studies\b)([a-z]+)\b", text):
-        assert name in (*OF_A_STORE, "study", "list"), name
+        assert name in (*COMMANDS, "study", "list"), name
     for name in re.findall(r"\bnsa study ([a-z_]+)\b(?!\.py)", text):
         assert name in (*SHIPPED, "depth_ablation"), name
     for module in re.findall(r"python -m ((?:studies|tracking|benchmarks)[\w.]*)", text):
