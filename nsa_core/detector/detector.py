@@ -1,4 +1,7 @@
-"""An anomaly detector for a person's own images, as a scikit-learn estimator."""
+"""An anomaly detector for a person's own images, as a scikit-learn estimator.
+
+Long: scikit-learn wants every parameter named where it is described, taken and kept.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path

@@ -1,5 +1,6 @@
 """Training, its schedule, its checkpoints and its evaluations."""
 
+from nsa_core.training.build import build_method
 from nsa_core.training.checkpoint import UnusableCheckpointError
 from nsa_core.training.embedding import embed
 from nsa_core.training.evaluation import Evaluation, Probes, TestResult
@@ -7,7 +8,7 @@ from nsa_core.training.precision import best_precision
 from nsa_core.training.schedule import Schedule, log_spaced, plan
 from nsa_core.training.scores import score_layers, score_versions
 from nsa_core.training.signals import Geometry, Signals
-from nsa_core.training.train import Pulse, build_method, train
+from nsa_core.training.train import Pulse, train
 
 __all__ = [
     "Evaluation",
