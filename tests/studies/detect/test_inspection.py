@@ -92,7 +92,10 @@ def test_names_are_text_and_other_ranks_are_left_out(digits, tmp_path, capsys):
     assert "<script" not in text
 
     (images / HOSTILE).unlink()  # the training images have changed, and then are gone
-    for remove, reason in ((False, "they have changed since the fit"), (True, "there is nothing of this name")):
+    for remove, reason in (
+        (False, "they have changed since the fit"),
+        (True, "there is nothing of this name"),
+    ):
         if remove:
             shutil.rmtree(images)
         found, text = inspected(capsys, model)
