@@ -85,7 +85,7 @@ def test_broken_files_are_named_and_left_out_on_request_alone(digits, tmp_path, 
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda folder: None, "images 'IMAGES' do not exist"),
+        (lambda folder: None, "images 'IMAGES': there is nothing of this name"),
         (lambda folder: folder.mkdir(), "holds no image"),
         (lambda folder: images_of_sizes(folder, (16, 16)), "1 images are too few"),
         (lambda folder: images_of_sizes(folder, (16, 16), (17, 16)), "resize"),

@@ -92,7 +92,10 @@ def test_names_are_text_and_other_ranks_are_left_out(digits, tmp_path, capsys):
     assert "<script" not in text
 
     (images / HOSTILE).unlink()  # the training images have changed, and then are gone
-    for remove, reason in ((False, "they have changed since the fit"), (True, "do not exist")):
+    for remove, reason in (
+        (False, "they have changed since the fit"),
+        (True, "there is nothing of this name"),
+    ):
         if remove:
             shutil.rmtree(images)
         found, text = inspected(capsys, model)
@@ -107,7 +110,7 @@ def test_names_are_text_and_other_ranks_are_left_out(digits, tmp_path, capsys):
     [
         (["nowhere"], "'nowhere' does not exist"),
         (["MODEL", "--out", "page.pdf"], "need a name that ends in .html"),
-        (["MODEL", "nothing"], "images 'nothing' do not exist"),
+        (["MODEL", "nothing"], "images 'nothing': there is nothing of this name"),
     ],
 )
 def test_bad_input_is_one_clear_error(arguments, message, model, tmp_path, monkeypatch, capsys):

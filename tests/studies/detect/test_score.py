@@ -87,7 +87,10 @@ def test_only_a_batch_of_images_is_held_at_a_time(model, tmp_path, monkeypatch):
         (["MODEL", "FOLDER", "--out", "scores.csv"], "need a name that ends in .parquet"),
         (["MODEL", "FOLDER", "--out", "no/scores.parquet"], "folder 'no' does not exist"),
         (["nowhere", "FOLDER", "--out", "scores.parquet"], "'nowhere' does not exist"),
-        (["MODEL", "nothing", "--out", "scores.parquet"], "images 'nothing' do not exist"),
+        (
+            ["MODEL", "nothing", "--out", "scores.parquet"],
+            "images 'nothing': there is nothing of this name",
+        ),
         (
             ["MODEL", "FOLDER", "--out", "scores.parquet", "--false-alarm-rate", "2"],
             "false_alarm_rate is 2.0",
