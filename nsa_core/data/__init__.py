@@ -19,6 +19,8 @@ from nsa_core.data.one_class import (
     class_index,
     one_class_split,
 )
+from nsa_core.data.picture_search import picture_splits
+from nsa_core.data.pictures import Pictures, picture_batches, read_pictures
 from nsa_core.data.svhn import svhn
 from nsa_core.errors import InputError, unknown
 
@@ -29,11 +31,15 @@ __all__ = [
     "ImageSet",
     "Labelled",
     "OneClassSplit",
+    "Pictures",
     "available",
     "class_index",
     "load_images",
     "load_splits",
     "one_class_split",
+    "picture_batches",
+    "picture_splits",
+    "read_pictures",
     "same_spelling",
 ]
 

@@ -43,11 +43,11 @@ def cached(name: str, sources: list[Path], decode: Callable[[], ImageSet]) -> Im
     """
     readable = re.sub(r"[^\w.-]", "_", name)[:60]  # a user's name may hold a path
     entry = cache_root() / f"{readable}-{_digest(name, sources)[:24]}"
-    with _usable(entry.parent):
+    with usable(entry.parent):
         found = _read(entry)
     if found is None:
         decoded = decode()
-        with _usable(entry.parent):
+        with usable(entry.parent):
             _write(entry, decoded)
             found = _read(entry)
         assert found is not None
@@ -55,7 +55,8 @@ def cached(name: str, sources: list[Path], decode: Callable[[], ImageSet]) -> Im
 
 
 @contextmanager
-def _usable(root: Path) -> Iterator[None]:
+def usable(root: Path) -> Iterator[None]:
+    """An InputError in place of what the system says of the cache."""
     try:
         yield
     except OSError as error:

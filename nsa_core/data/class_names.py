@@ -25,7 +25,7 @@ def names_of_text(path: Path, labels: pa.ChunkedArray) -> tuple[str, ...]:
     """The classes of labels that are text: the different ones, sorted."""
     different = labels.cast(pa.string()).unique().drop_null().to_pylist()
     names = tuple(sorted(set(map(same_spelling, different))))
-    return _checked(path, names, len(names), "column of labels")
+    return checked_names(path, names, len(names), "column of labels")
 
 
 def numbered(labels: pa.ChunkedArray, names: tuple[str, ...]) -> npt.NDArray[np.int64]:
@@ -42,7 +42,7 @@ def names_of_numbers(path: Path, schema: pa.Schema, column: str, classes: int) -
     found = described(schema, column)
     if not found:
         found = tuple(map(str, range(min(classes, _MOST_CLASSES + 1))))
-    return _checked(path, found, max(classes, len(found)), "metadata 'class_names'")
+    return checked_names(path, found, max(classes, len(found)), "metadata 'class_names'")
 
 
 def described(schema: pa.Schema, column: str) -> tuple[str, ...]:
@@ -72,7 +72,10 @@ def _in_order(found: Any) -> tuple[str, ...]:
     return tuple(map(str, found)) if isinstance(found, list) else ()
 
 
-def _checked(path: Path, names: tuple[str, ...], count: int, where: str) -> tuple[str, ...]:
+def checked_names(
+    path: Path | str, names: tuple[str, ...], count: int, where: str
+) -> tuple[str, ...]:
+    """The names of ``count`` classes as they are, or an InputError: too many, or unprintable."""
     if count > _MOST_CLASSES:
         raise InputError(
             f"{path}: labels go up to {count - 1}; need at most {_MOST_CLASSES} classes"

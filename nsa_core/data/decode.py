@@ -1,36 +1,32 @@
-"""One way to open an image, guarded, and one rule for every pixel format.
-
-The first frame, turned as its EXIF orientation says, in 8 bits:
-
-| what the file holds | what comes out |
-| --- | --- |
-| grey, 1 bit to 8 bits | grey |
-| colour (RGB, palette, CMYK, YCbCr, LAB) | RGB |
-| either of 12 or 16 bits | the high 8 of 16 bits; refused if the highest 4 are nowhere used: it \
-would be black, or nearly |
-| any of these with transparency | the same, laid over white |
-| signed or 32-bit integers, floats | refused: their range is not known |
-"""
+"""One way to open an image, guarded; ``eight_bits.py`` is the rule for every pixel format."""
 
 import io
+import threading
 import warnings
+from contextlib import nullcontext
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageFile, ImageOps
+from PIL import ExifTags, Image, ImageFile, ImageOps
+
+from nsa_core.data.eight_bits import ImageError, in_eight_bits, is_grey
+
+__all__ = ["FORMATS", "MOST_PIXELS", "ImageError", "decode_image", "image_shape"]
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 """What is decoded, whatever else Pillow could; some of its decoders start other programs."""
 
 MOST_PIXELS = 2**24
-"""Of an image: a few bytes can unpack to gigabytes."""
+"""Of an image: a few bytes can unpack to gigabytes. Larger ones, where a caller allows them, are
+decoded one at a time.
+"""
 
 _SCAN, _MOST_SCANS = b"\xff\xda", 500
 """Of a JPEG, which has 10 if it is progressive: each costs the time of the whole image."""
 
-_GREY = ("1", "L", "LA", "La")
-_DARK = 16
-_GREY_OF_FEW_BITS = {"L;2": 85, "L;4": 17}  # the step from one grey to the next
+_LYING = (5, 6, 7, 8)  # orientations of EXIF that swap height and width
+_TURNS = (b"eXIf", b"Raw profile", b"Orientation")  # where a PNG may hold one
+_LARGE = threading.Lock()
 _BITS, _PHOTOMETRIC, _PLANES, _SAMPLE_FORMAT = 258, 262, 284, 339  # tags of TIFF
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 
@@ -38,42 +34,77 @@ _TILE_WIDTH, _TILE_LENGTH = 322, 323
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-class ImageError(ValueError):
-    """An image cannot be decoded; the message says why."""
+def decode_image(
+    data: bytes, most_pixels: int = MOST_PIXELS, at_least: tuple[int, int] | None = None
+) -> npt.NDArray[np.uint8]:
+    """The pixels of the first frame, turned as its EXIF orientation says: [H, W] if grey, else
+    [H, W, 3].
 
-
-def decode_image(data: bytes) -> npt.NDArray[np.uint8]:
-    """The pixels: [H, W] if grey, else [H, W, 3].
+    ``at_least`` (H, W) is what the caller will scale it down to: a JPEG of several times that size
+    is decoded at a half, a quarter or an eighth of its own, in as much less memory.
 
     Raises:
         ImageError: no image of a known format, damaged, too large, or of unknown range.
     """
-    with _opened(data) as image:
+    with _opened(data, most_pixels) as image:
+        if at_least and image.format in ("JPEG", "MPO"):
+            image.draft(None, (2 * max(at_least), 2 * max(at_least)))
+        with _LARGE if image.width * image.height > MOST_PIXELS else nullcontext():
+            try:
+                return _decoded(image)
+            except ImageError:
+                raise
+            except Exception as error:  # Pillow raises nearly anything on a broken file
+                raise ImageError(f"{type(error).__name__}: {error}") from error
+
+
+def image_shape(data: bytes, most_pixels: int = MOST_PIXELS) -> tuple[int, int, int]:
+    """Channels (1 or 3), height and width of what ``decode_image`` gives, from the header alone.
+
+    Raises:
+        ImageError: as ``decode_image``, as far as the header tells.
+    """
+    with _opened(data, most_pixels) as image:
         try:
-            held = _held(image)
-            image.load()
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode.startswith("I;16"):
-                return _high_bits(upright, inverted=_tag(image, _PHOTOMETRIC) == 0)
-            return _in_8_bits(upright, held)
+            channels = 1 if is_grey(image.mode, _held(image)) else 3
+            width, height = image.size
+            lying = _orientation(image, data) in _LYING
         except ImageError:
             raise
-        except Exception as error:  # Pillow raises nearly anything on a broken file
+        except Exception as error:
             raise ImageError(f"{type(error).__name__}: {error}") from error
+    return (channels, width, height) if lying else (channels, height, width)
 
 
-def _opened(data: bytes) -> ImageFile.ImageFile:
+def _orientation(image: ImageFile.ImageFile, data: bytes) -> int:
+    if image.format == "TIFF":
+        return 1  # Pillow gives the size of the upright image
+    if image.format == "PNG" and not any(each in data for each in _TURNS):
+        return 1  # else Pillow would decode all of it to look behind its pixels
+    return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+
+
+def _decoded(image: ImageFile.ImageFile) -> npt.NDArray[np.uint8]:
+    held = _held(image)
+    image.load()
+    upright = ImageOps.exif_transpose(image)
+    return in_eight_bits(upright, held, white_is_0=_tag(image, _PHOTOMETRIC) == 0)
+
+
+def _opened(data: bytes, most_pixels: int) -> ImageFile.ImageFile:
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
         tile = _tag(image, _TILE_LENGTH) or 0, _tag(image, _TILE_WIDTH) or 0
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"{error}; need at most {most_pixels} pixels") from error
     except Exception as error:
         raise ImageError(
             f"no readable image of {', '.join(FORMATS)} ({type(error).__name__})"
         ) from error
     width, height = image.size  # from the header: nothing has been decoded
     for what, high, wide in (("it is", height, width), ("it has tiles of", *tile)):
-        if high * wide > MOST_PIXELS:
-            raise ImageError(f"{what} {high}x{wide}; need at most {MOST_PIXELS} pixels")
+        if high * wide > most_pixels:
+            raise ImageError(f"{what} {high}x{wide}; need at most {most_pixels} pixels")
     if image.format in ("JPEG", "MPO") and (scans := data.count(_SCAN)) > _MOST_SCANS:
         raise ImageError(f"it is drawn {scans} times over; need at most {_MOST_SCANS} scans")
     return image
@@ -97,39 +128,3 @@ def _tag(image: Image.Image, number: int) -> int | None:
     value = getattr(image, "tag_v2", {}).get(number)
     value = value[0] if isinstance(value, tuple) and value else value
     return value if isinstance(value, int) else None
-
-
-def _high_bits(image: Image.Image, inverted: bool) -> npt.NDArray[np.uint8]:
-    """Grey of 12 or 16 bits; ``inverted`` if 0 is white."""
-    values = np.asarray(image).astype(np.uint16)
-    high = _not_dark((values >> 8).astype(np.uint8))
-    high = 255 - high if inverted else high
-    high[values == image.info.get("transparency")] = 255
-    return high
-
-
-def _in_8_bits(image: Image.Image, held: str) -> npt.NDArray[np.uint8]:
-    if image.mode.startswith(("I", "F")):
-        raise ImageError(f"it has mode {image.mode}, whose range is unknown; need 8 or 16 bits")
-    bands = image.getbands()
-    if ";16" in held:  # of colour Pillow gives the high 8 bits
-        if "transparency" in image.info:
-            raise ImageError("one of its colours of 16 bits is transparent; need an alpha channel")
-        _not_dark(np.asarray(image)[..., : len(bands) - (bands[-1] in "Aa")])
-    if held in _GREY_OF_FEW_BITS and "transparency" in image.info:
-        image.info["transparency"] *= _GREY_OF_FEW_BITS[held]  # Pillow scales the pixels alone
-    grey = image.mode in _GREY or held.startswith("LA;")
-    if image.has_transparency_data:
-        image = image.convert("LA") if image.mode == "La" else image
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return np.asarray(image.convert("L" if grey else "RGB"))
-
-
-def _not_dark(high: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    if high.max() < _DARK:
-        raise ImageError(
-            "it is of 16 bits and nowhere uses the highest 4: it would be black, or nearly, in 8 "
-            "bits; scale it to the whole range first, or store it in 8 bits"
-        )
-    return high

@@ -49,7 +49,8 @@ def image_parquet(name: str, split: str, root: Path | None) -> ImageSet:
     """
     if not name.isprintable():
         raise InputError(f"data set {name!r} has unprintable characters; rename the file")
-    path_text, label_column = _parts(name)
+    path_text, named = path_and_column(name)
+    label_column = named or "label"
     paths = _files(path_text, split, root)
     rows = rows_of(paths, split, explicit="{split}" in path_text)
     _check_columns(paths, label_column)
@@ -62,12 +63,12 @@ def image_parquet(name: str, split: str, root: Path | None) -> ImageSet:
     return cached(entry, paths, lambda: _decode(paths, rows, label_column, words))
 
 
-def _parts(name: str) -> tuple[str, str]:
-    """The path, whose folders may have a ``#`` too, and the label column."""
+def path_and_column(name: str) -> tuple[str, str | None]:
+    """The path, whose folders may have a ``#`` too, and the label column that the name has."""
     if name.endswith(_SUFFIX):
-        return name, "label"
+        return name, None
     path, _, column = name.rpartition(f"{_SUFFIX}#")
-    return path + _SUFFIX, column or "label"
+    return path + _SUFFIX, column or None
 
 
 def _files(path_text: str, split: str, root: Path | None) -> list[Path]:

@@ -39,16 +39,16 @@ def read_column(paths: list[Path], name: str) -> pa.ChunkedArray:
     return pa.chunked_array(chunks, kind)
 
 
-def encoded_images(path: Path) -> Iterator[bytes]:
-    """The bytes of every row of the column ``image``, empty where it has none."""
+def encoded_images(path: Path, column: str = "image") -> Iterator[bytes]:
+    """The bytes of every row of the column, empty where it has none."""
     try:
-        for batch in open_parquet(path).iter_batches(_ROWS_AT_ONCE, columns=["image"]):
-            image = batch["image"]
+        for batch in open_parquet(path).iter_batches(_ROWS_AT_ONCE, columns=[column]):
+            image = batch[column]
             if pa.types.is_struct(image.type) and image.type.get_field_index("bytes") >= 0:
                 image = pc.struct_field(image, "bytes")
             if not (pa.types.is_binary(image.type) or pa.types.is_large_binary(image.type)):
                 raise InputError(
-                    f"{path}: column 'image' is {image.type}; need encoded images as bytes"
+                    f"{path}: column {column!r} is {image.type}; need encoded images as bytes"
                 )
             yield from (each.as_py() or b"" for each in image)
     except (pa.ArrowException, OSError) as error:

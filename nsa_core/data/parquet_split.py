@@ -14,7 +14,7 @@ from nsa_core.data.parquet_file import open_parquet, read_column
 from nsa_core.errors import InputError
 
 _SHARD = re.compile(r"-(\d{5})-of-(\d{5})$")
-_SPLITS = ("train", "test", "validation", "valid", "val")
+SPLITS = ("train", "test", "validation", "valid", "val")
 _MOST_LISTED = 12
 
 
@@ -57,7 +57,7 @@ def rows_of(paths: list[Path], split: str, explicit: bool) -> npt.NDArray[np.int
             )
         return rows
     words = re.split(r"[-_.]", paths[0].stem)
-    named = [each for each in _SPLITS if each in words]
+    named = [each for each in SPLITS if each in words]
     if named == [split]:
         return None
     why = f"its name says {' and '.join(named)}" if len(named) > 1 else "nothing says so"
