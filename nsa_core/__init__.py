@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         load_splits,
         one_class_split,
     )
+    from nsa_core.detector import AnomalyDetector
     from nsa_core.errors import DivergedError, InputError
     from nsa_core.metrics import auroc, kappa, kappa_from_resultant, mmd_to_uniform
     from nsa_core.models import NormVariant
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AnomalyDetector",
     "DivergedError",
     "Evaluation",
     "ImageSet",
@@ -50,6 +52,7 @@ _HOMES = {
         "load_splits",
         "one_class_split",
     ),
+    "detector": ("AnomalyDetector",),
     "errors": ("DivergedError", "InputError"),
     "metrics": ("auroc", "kappa", "kappa_from_resultant", "mmd_to_uniform"),
     "models": ("NormVariant",),
