@@ -49,6 +49,11 @@ def least_rate(n: int) -> float:
     return 1 / (n + 1)
 
 
+def is_promised(n: int, false_alarm_rate: float) -> bool:
+    """Can n calibration scores promise this rate?"""
+    return _allowed(n, false_alarm_rate) > 0
+
+
 def rate_range(n: int, false_alarm_rate: float, confidence: float = 0.9) -> tuple[float, float]:
     """Between what the false-alarm rate of one calibration set of n scores lies, with a confidence.
 

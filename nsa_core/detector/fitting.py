@@ -1,6 +1,7 @@
 """A training on images without labels, and what is kept of it: the method and its signals."""
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 
 from nsa_core.config import TrialConfig
 from nsa_core.data import OneClassSplit
+from nsa_core.errors import InputError
 from nsa_core.methods import Method
 from nsa_core.training import Evaluation, Pulse, build_method, train
 from nsa_core.training.checkpoint import load_checkpoint
@@ -62,18 +64,38 @@ def fitted(
     assert state is not None  # every training ends with an evaluation, after which it is written
     method = build_method(config).to(device)
     method.load_state_dict(state["method"])
+    if dynamics[-1]["collapsed"]:
+        warnings.warn(
+            "the training collapsed: all images look alike to the encoder, and scores mean little; "
+            "use norm='both', another method, more epochs or a backbone",
+            stacklevel=3,
+        )
     return method.eval(), dynamics
 
 
 def signals_of(evaluation: Evaluation) -> dict[str, Any]:
-    """Plain numbers by name: of the embedding as "kappa", of the projection "projection_kappa"."""
+    """Plain numbers by name: "kappa" is the embedding's, "projection_kappa" the projection's."""
     signals = evaluation.signals
-    row: dict[str, Any] = {
+    spaces = (("", signals.embedding), ("projection_", signals.projection))
+    geometry = {
+        f"{prefix}{name}": value if math.isfinite(value) else None  # kappa, where all are equal
+        for prefix, space in spaces
+        for name, value in asdict(space).items()
+    }
+    return {
         "epoch": evaluation.epoch,
         "step": evaluation.step,
         "loss": signals.loss,
         "collapsed": signals.collapsed,
+        **geometry,
     }
-    row |= asdict(signals.embedding)
-    row |= {f"projection_{name}": value for name, value in asdict(signals.projection).items()}
-    return row
+
+
+def device_of(name: str) -> torch.device:
+    """The device of this name; "auto" is a GPU where there is one."""
+    try:
+        if name == "auto":
+            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device(name)
+    except (RuntimeError, TypeError) as error:
+        raise InputError(f"device is {name!r}; need auto, cpu or cuda") from error

@@ -1,120 +1,146 @@
 """The training of a detector where its user says nothing: by the number and size of the images.
 
 From scratch, for two cores of a CPU: a ResNet-10 of width 16 on images whose shorter side is
-reduced to 48 pixels (none is enlarged), batches of 64 (of a quarter of the images, if those are
-few), Adam at 1e-3, and as many epochs as make ``PASSES`` passes of an image, within ``EPOCHS``.
-On a backbone: nothing is trained unless a method is named, at 224 pixels as it was trained itself,
-or at the least multiple of 32 from twice the images' longer side on, if that is less.
+reduced to ``SIDE`` pixels (none is enlarged), batches of 64 (of a quarter of the images, if those
+are few), Adam at 1e-3, and as many epochs as make ``PASSES`` passes of an image, within ``EPOCHS``.
+
+On a backbone, which resizes images by itself: the method's published training; unless a method is
+named there is none. Images are resized to the least multiple of 32 pixels that holds their longer
+side, within ``BACKBONE_SIDES``.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from nsa_core import methods
 from nsa_core.augment import Augmentation
 from nsa_core.config import TrialConfig
+from nsa_core.detector.images import Shape
 from nsa_core.errors import InputError, whole
 
 FEWEST = 8
 """Images that a detector is trained on, at least."""
 
-SIDE, BACKBONE_SIDE = 48, 224
+SIDE = 48
+FILE_SIDE, BACKBONE_SIDES = 64, (128, 224)
 PASSES, EPOCHS = 64_000, (20, 400)
-BATCH, LEAST_BATCH = 64, 2
+BATCH, SHARE_OF_FEW = 64, 4
 LEARNING_RATE = 1e-3
 PROJECTOR = 512
-WIDE_STEM = 40  # from this side on the stem halves it
+HALVING_STEM = 40  # the least side for a stem of stride 2
 
-Shape = tuple[int, int, int]
-
-
-def method_of(method: str | None, backbone: str) -> str:
-    """The method's name; unless told, SimSiam from scratch, and a backbone as it is."""
-    return method or ("frozen" if backbone else "simsiam")
+Parameters = Mapping[str, Any]
 
 
-def encoded_shape(shape: Shape, image_size: int | None, has_backbone: bool) -> Shape:
-    """(C, h, w) of images [C, H, W] as training sees them; a backbone resizes them by itself."""
-    if has_backbone:
-        return shape
-    channels, height, width = shape
-    short = min(height, width)
-    side = min(short, SIDE) if image_size is None else whole("image_size", image_size, 1)
-    scaled = [max(1, round(each * side / short)) for each in (height, width)]
-    return channels, scaled[0], scaled[1]
-
-
-def configuration(parameters: Mapping[str, Any], count: int, shape: Shape) -> TrialConfig:
+def configuration(
+    parameters: Parameters, shape: Shape, count: int, withheld: int = 0
+) -> TrialConfig:
     """The training of a detector.
 
     Args:
-        parameters: of the ``AnomalyDetector``.
+        parameters: of the ``AnomalyDetector``; what is None has a default.
+        shape: of the images, (C, H, W).
         count: of the images that it is trained on.
-        shape: of each, (C, H, W).
+        withheld: how many more there are, for messages.
 
     Raises:
         InputError: too few images, or a parameter that is wrong or does not apply.
     """
     if count < FEWEST:
         raise InputError(
-            f"{count} images are left to train on; need at least {FEWEST}, without those that are "
-            "withheld for calibration"
+            f"{count + withheld} images are too few: {withheld} are withheld for calibration, and "
+            f"{count} left to train on; need at least {FEWEST}"
         )
-    given = {name: parameters[name] for name in parameters if parameters[name] is not None}
-    backbone = given["backbone"]
-    method, options = method_of(parameters["method"], backbone), given.get("method_options", {})
+    method, options = _method(parameters)
     norms = methods.norms(method, options)
-    chosen: dict[str, Any] = {
+    chosen = {
         "dataset": "pictures",
         "method": method,
-        "norm": given.get("norm", "both" if "both" in norms else norms[0]),
-        "seed": given["seed"],
-        "augment": given.get("augment", Augmentation()),
+        "norm": "both" if "both" in norms else norms[0],
+        "augment": Augmentation(),
+        "seed": parameters["seed"],
     }
     if methods.has_backbone(method, options):
-        recipe = methods.recipe(method, options)
-        side = min(BACKBONE_SIDE, -(-2 * max(shape[1:]) // 32) * 32)
-        chosen |= recipe | {
-            "norm": chosen["norm"],
-            "backbone": backbone,
-            "weights": given["weights"],
-            "image_size": given.get("image_size", side),
-            "batch_size": min(recipe["batch_size"], count),
-            "method_options": options,
-        }
+        chosen |= _on_backbone(method, parameters, shape, count)
     else:
-        batch = given.get("batch_size", max(LEAST_BATCH, min(BATCH, count // 4)))
-        side = min(encoded_shape(shape, parameters["image_size"], False)[1:])
-        if backbone or given["weights"]:
-            raise InputError(
-                f"backbone is {backbone!r}, but {method} trains its own encoder; leave it out, or "
-                "choose another method: frozen, msc, panda"
-            )
-        least, most = EPOCHS
-        own = methods.options(method, options)
-        chosen |= {
-            "depth": given["depth"],
-            "width": given["width"],
-            "stem": "3x3/2" if side >= WIDE_STEM else "3x3",
-            "channels_last": given["width"] >= 8,
-            "learning_rate": LEARNING_RATE,
-            "batch_size": batch,
-            "budget": max(least, min(most, round(PASSES / count))),
-            "method_options": ({"projector_dim": PROJECTOR} if "projector_dim" in own else {})
-            | dict(options),
-        }
-    for name, own_name in (
-        ("epochs", "budget"),
-        ("batch_size", "batch_size"),
-        ("learning_rate", "learning_rate"),
+        chosen |= _from_scratch(method, parameters, shape, count)
+    for name, given in (
+        ("norm", parameters["norm"]),
+        ("augment", parameters["augment"]),
+        ("budget", parameters["epochs"]),
+        ("batch_size", parameters["batch_size"]),
+        ("learning_rate", parameters["learning_rate"]),
+        ("image_size", parameters["image_size"] if "image_size" in chosen else None),
     ):
-        if name in given:
-            chosen[own_name] = given[name]
+        if given is not None:
+            chosen[name] = given
     config = TrialConfig(**chosen)
-    instances = count * methods.instances(method, config.method_options)
-    if methods.trains(method) and config.batch_size > instances:
+    most = count * methods.instances(method, options)
+    if methods.trains(method) and config.batch_size > most:
         raise InputError(
-            f"batch_size is {config.batch_size}, but {count} images are left to train on; use at "
-            f"most {instances}"
+            f"batch_size is {config.batch_size}, and {count} images are left to train on; use at "
+            f"most {most}"
         )
     return config
+
+
+def encoded_size(parameters: Parameters, shape: Shape) -> tuple[int, int]:
+    """(h, w) of images [C, H, W] as training sees them; a backbone resizes them by itself."""
+    _, height, width = shape
+    if methods.has_backbone(*_method(parameters)):
+        return height, width
+    short, size = min(height, width), parameters["image_size"]
+    side = min(short, SIDE) if size is None else whole("image_size", size, 1)
+    return max(1, round(height * side / short)), max(1, round(width * side / short))
+
+
+def size_of_files(parameters: Parameters) -> tuple[int, int] | None:
+    """(H, W) that images are read at; None for their own, where no policy may change it."""
+    if parameters["resize"] == "refuse":
+        return None
+    usual = BACKBONE_SIDES[1] if methods.has_backbone(*_method(parameters)) else FILE_SIDE
+    size = parameters["image_size"]
+    side = usual if size is None else whole("image_size", size, 1)
+    return side, side
+
+
+def _method(parameters: Parameters) -> tuple[str, Mapping[str, methods.Option]]:
+    """Name and options; unless told, SimSiam from scratch, and a backbone as it is."""
+    usual = "frozen" if parameters["backbone"] else "simsiam"
+    return parameters["method"] or usual, parameters["method_options"] or {}
+
+
+def _from_scratch(method: str, parameters: Parameters, shape: Shape, count: int) -> dict[str, Any]:
+    for name in ("backbone", "weights"):
+        if parameters[name]:
+            raise InputError(
+                f"{name} is {parameters[name]!r}, and {method} trains its own encoder; leave out "
+                "either, or choose frozen, msc or panda"
+            )
+    given = parameters["method_options"] or {}
+    has_projector = "projector_dim" in methods.options(method, given)
+    least, most = EPOCHS
+    return {
+        "depth": parameters["depth"],
+        "width": parameters["width"],
+        "stem": "3x3/2" if min(encoded_size(parameters, shape)) >= HALVING_STEM else "3x3",
+        "channels_last": parameters["width"] >= 8,
+        "learning_rate": LEARNING_RATE,
+        "batch_size": min(BATCH, count // SHARE_OF_FEW),
+        "budget": max(least, min(most, round(PASSES / count))),
+        "method_options": {"projector_dim": PROJECTOR, **given} if has_projector else given,
+    }
+
+
+def _on_backbone(method: str, parameters: Parameters, shape: Shape, count: int) -> dict[str, Any]:
+    given = parameters["method_options"] or {}
+    recipe = methods.recipe(method, given)
+    least, most = BACKBONE_SIDES
+    return recipe | {
+        "backbone": parameters["backbone"],
+        "weights": parameters["weights"],
+        "image_size": max(least, min(most, math.ceil(max(shape[1:]) / 32) * 32)),
+        "batch_size": min(recipe["batch_size"], count),
+        "method_options": given,
+    }

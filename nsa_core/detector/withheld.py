@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nsa_core.detector.conformal import least_rate
+from nsa_core.detector.conformal import is_promised, least_rate
 from nsa_core.errors import InputError, real
 from nsa_core.seeds import derive_seed
 
@@ -29,14 +29,13 @@ def split_rows(
     Args:
         count: of the images.
         share: to withhold, in [0, 0.5], rounded to whole images.
-        groups: [count]; groups are withheld whole, the first drawn that fit, so it may be less.
+        groups: [count]; as many of the groups drawn are withheld, whole, as the share has room for.
 
     Raises:
         InputError: a share out of range, or groups of another number.
     """
     if not 0 <= real("calibration", share) <= MOST:
         raise InputError(f"calibration is {share}; need a share in [0, {MOST}]")
-    wanted = round(share * count)
     members = np.arange(count)
     if groups is not None:
         if len(groups) != count:
@@ -44,27 +43,21 @@ def split_rows(
         members = np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
     sizes = np.bincount(members)
     order = np.random.default_rng(derive_seed(seed, "calibration")).permutation(len(sizes))
-    chosen = np.zeros(len(sizes), dtype=np.bool_)
-    for group in order:
-        if sizes[group] <= wanted:
-            chosen[group], wanted = True, wanted - sizes[group]
-    aside = chosen[members]
-    return np.flatnonzero(~aside), np.flatnonzero(aside)
+    aside = np.zeros(len(sizes), dtype=np.bool_)
+    aside[order[sizes[order].cumsum() <= round(share * count)]] = True
+    return np.flatnonzero(~aside[members]), np.flatnonzero(aside[members])
 
 
-def warn_of_few(withheld: int, count: int, share: float, rate: float) -> None:
+def warn_of_few(withheld: int, share: float, rate: float) -> None:
     """Say so if the calibration images are too few to promise the rate, and what would do."""
-    least = least_rate(withheld)
-    if rate * (1 + 1e-9) >= least:
+    if is_promised(withheld, rate):
         return
-    needed = math.ceil(1 / rate - 1e-9) - 1
+    least, needed = least_rate(withheld), math.ceil(1 / rate - 1e-9) - 1
     warnings.warn(
         f"{withheld} calibration images can promise no false-alarm rate below {least:.2%}, and "
-        f"{rate:.2%} was asked for, so nothing is flagged (scores and p-values are there all the "
-        f"same). Use false_alarm_rate={math.ceil(least * 1000) / 1000}, or {needed} calibration "
-        f"images: {math.ceil(needed / share)} images at calibration={share}"
-        + (f", or calibration={math.ceil(100 * needed / count) / 100} of these {count}")
-        * (needed / count <= MOST),
+        f"{rate:.2%} was asked for, so nothing is flagged; scores and p-values are as ever. Use a "
+        f"false_alarm_rate of {math.ceil(1000 * least) / 1000}, or {needed} calibration images: "
+        f"calibration={share} withholds so many of {math.ceil(needed / share)} images",
         CalibrationWarning,
         stacklevel=4,
     )

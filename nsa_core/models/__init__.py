@@ -3,6 +3,7 @@
 from nsa_core.models.backbone import (
     Backbone,
     backbone_file,
+    blank_backbone,
     check_backbone,
     load_backbone,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "UnitNorm",
     "ViewBatchNorm",
     "backbone_file",
+    "blank_backbone",
     "check_backbone",
     "load_backbone",
     "mlp",

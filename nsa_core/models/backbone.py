@@ -5,7 +5,7 @@ import importlib.util
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -103,32 +103,50 @@ def load_backbone(name: str, weights: str, sha256: str, image_size: int) -> Back
     """
     check_backbone(name)
     path = backbone_file(name, weights)
-    state = read_weights(path, sha256)
+    return _backbone(name, _File(read_weights(path, sha256), path), image_size)
+
+
+def blank_backbone(name: str, image_size: int) -> Backbone:
+    """The same with weights drawn at random, for those that a saved method brings along.
+
+    Raises:
+        InputError: an unknown name.
+    """
+    check_backbone(name)
+    return _backbone(name, None, image_size)
+
+
+class _File(NamedTuple):
+    state: Mapping[str, Tensor]
+    path: Path
+
+
+def _backbone(name: str, file: _File | None, image_size: int) -> Backbone:
     if name.startswith(TIMM):
-        return _of_timm(name, state, path, image_size)
+        return _of_timm(name, file, image_size)
     if name == LITE:
         lite = EfficientNetLite0()
-        load_into(lite, state, path, name, head=("_fc.",))
+        if file:
+            load_into(lite, *file, name, head=("_fc.",))
         return Backbone(lite.parts(), FEATURES, image_size, _HALF)
-    return _of_torchvision(name, state, path, image_size)
+    return _of_torchvision(name, file, image_size)
 
 
-def _of_torchvision(
-    name: str, state: Mapping[str, Tensor], path: Path, image_size: int
-) -> Backbone:
+def _of_torchvision(name: str, file: _File | None, image_size: int) -> Backbone:
     from torchvision import models  # seconds to import, and trainings from scratch do without
 
     network = models.get_model(name, weights=None)
     features = network.fc.in_features
     network.fc = nn.Identity()
-    load_into(network, state, path, name, head=("fc.",))
+    if file:
+        load_into(network, *file, name, head=("fc.",))
     stem = nn.Sequential(network.conv1, network.bn1, network.relu)
     stages = [network.layer1, network.layer2, network.layer3, network.layer4]
     stages[0] = nn.Sequential(network.maxpool, stages[0])
     return Backbone([stem, *stages], features, image_size, _IMAGENET)
 
 
-def _of_timm(name: str, state: Mapping[str, Tensor], path: Path, image_size: int) -> Backbone:
+def _of_timm(name: str, file: _File | None, image_size: int) -> Backbone:
     if importlib.util.find_spec("timm") is None:
         raise InputError(f"backbone {name} needs timm: pip install 'nsa-studies[timm]'")
     import timm
@@ -140,15 +158,20 @@ def _of_timm(name: str, state: Mapping[str, Tensor], path: Path, image_size: int
     described: Any = timm.get_pretrained_cfg(own)
     sized = {"img_size": image_size} if described.fixed_input_size else {}
     network = timm.create_model(own, pretrained=False, num_classes=0, **sized)
+    if file:
+        _load_into_timm(network, file, name, described)
+    return Backbone([network], network.num_features, image_size, (described.mean, described.std))
+
+
+def _load_into_timm(network: nn.Module, file: _File, name: str, described: Any) -> None:
     # By convention of timm: renames tensors of the authors' files, and fits positions to the size.
     fit = getattr(sys.modules[type(network).__module__], "checkpoint_filter_fn", None)
     try:
-        fitted = fit(dict(state), network) if fit else state
+        fitted = fit(dict(file.state), network) if fit else file.state
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
-        raise InputError(f"weights {path} are not of {name} ({reason})") from error
+        raise InputError(f"weights {file.path} are not of {name} ({reason})") from error
     heads = (
         [described.classifier] if isinstance(described.classifier, str) else described.classifier
     )
-    load_into(network, fitted, path, name, head=tuple(f"{each}." for each in heads or ()))
-    return Backbone([network], network.num_features, image_size, (described.mean, described.std))
+    load_into(network, fitted, file.path, name, head=tuple(f"{each}." for each in heads or ()))

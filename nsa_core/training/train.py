@@ -15,7 +15,7 @@ from nsa_core.config import TrialConfig
 from nsa_core.data import OneClassSplit
 from nsa_core.errors import DivergedError
 from nsa_core.methods import Method
-from nsa_core.models import Encoder, ResNet, load_backbone
+from nsa_core.models import Encoder, ResNet, blank_backbone, load_backbone
 from nsa_core.seeds import derive_seed, seeded
 from nsa_core.training.checkpoint import CheckpointFile, load_checkpoint, save_checkpoint
 from nsa_core.training.compilation import Compilation
@@ -145,22 +145,24 @@ def train(
             saved = time.perf_counter()
 
 
-def build_method(config: TrialConfig) -> Method:
-    """The configured method with the initial weights of its seed; leaves global state alone.
+def build_method(config: TrialConfig, *, blank: bool = False) -> Method:
+    """The configured method with the initial weights of its seed; leaves global state alone. A
+    ``blank`` one needs no file for its backbone, whose weights a state is to bring.
 
     Raises:
         InputError: the weights of a backbone are missing, damaged, or not those configured.
     """
     with seeded(derive_seed(config.seed, "weights")):
-        method = methods.build(config.method, _encoder(config), config.norm, config.method_options)
-    if config.channels_last:
-        method = method.to(memory_format=torch.channels_last)
-    return method
+        encoder = _encoder(config, blank)
+        method = methods.build(config.method, encoder, config.norm, config.method_options)
+    return method.to(memory_format=torch.channels_last) if config.channels_last else method
 
 
-def _encoder(config: TrialConfig) -> Encoder:
+def _encoder(config: TrialConfig, blank: bool) -> Encoder:
     if not config.backbone:
         return ResNet(config.depth, config.width, config.stem)
+    if blank:
+        return blank_backbone(config.backbone, config.image_size)
     return load_backbone(config.backbone, config.weights, config.weights_sha256, config.image_size)
 
 

@@ -1,0 +1,193 @@
+"""A detector from a folder that may come from anybody: nothing runs, and what is wrong is named."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from stat import S_ISREG
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as from_bytes
+from torch import Tensor
+
+from nsa_core import methods, scorers
+from nsa_core.augment import Augmentation
+from nsa_core.config import TrialConfig
+from nsa_core.detector.detector import AnomalyDetector
+from nsa_core.detector.fitting import device_of
+from nsa_core.detector.images import Shape
+from nsa_core.detector.preset import encoded_size
+from nsa_core.detector.saved import ABOUT, FORMAT, LEARNT, SCORER, VERSION, WEIGHTS
+from nsa_core.detector.shrink import Shrink
+from nsa_core.errors import InputError, unknown
+from nsa_core.methods import Method
+from nsa_core.training import build_method, embed
+
+_PROGRAMS = (".bin", ".ckpt", ".joblib", ".npy", ".npz", ".pickle", ".pkl", ".pt", ".pth", ".py")
+_PICKLES = (b"\x80", b"PK\x03\x04")  # a pickle's first byte, and the archive that torch saves
+_LARGEST_SIDE = 2**14
+
+_Tensors = dict[str, Tensor]
+
+
+def load(folder: Path, device: str) -> AnomalyDetector:
+    """Read a folder that ``AnomalyDetector.save`` wrote.
+
+    Raises:
+        InputError: it is none, of another version, not whole, leads elsewhere, or holds what could
+            run.
+    """
+    where = device_of(device)
+    _refuse_programs(folder)
+    about = _about(folder)
+    weights, learnt = (_tensors(folder, name, about) for name in (WEIGHTS, SCORER))
+    try:
+        detector = _described(about, device)
+        _check_learnt(learnt, len(detector.names_))
+        method = _with_weights(detector.config_, weights).to(where).eval()
+        for name in LEARNT:
+            setattr(detector, f"{name}_", learnt[name].numpy())
+        features = learnt["train_features"].to(where)
+        detector.method_, detector.scorer_ = method, scorers.build(detector.scorer).fit(features)
+        _check_layer(detector, where)
+        return detector.calibrate(detector.false_alarm_rate)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:  # an InputError is the last
+        said = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+        raise InputError(f"{folder} is no detector that can be loaded: {said}") from error
+
+
+def _refuse_programs(folder: Path) -> None:
+    """An InputError if it is no folder, or if a file in it is a link, or could be a program."""
+    if not folder.is_dir():
+        raise InputError(f"detector {str(folder)!r} does not exist; need a folder of a saved one")
+    for parent, folders, files in os.walk(folder):
+        for path in (Path(parent, name) for name in (*folders, *files)):
+            if path.is_symlink():
+                raise InputError(f"{path} is a link, which a saved detector has none of; remove it")
+            if path.name in files and (
+                path.suffix.lower() in _PROGRAMS or _content(path, 4).startswith(_PICKLES)
+            ):
+                raise InputError(
+                    f"{path} could run code; a detector is JSON and safetensors alone, so the "
+                    "folder is not loaded: ask who made it, and remove the file"
+                )
+
+
+def _content(path: Path, most: int = -1) -> bytes:
+    """Of a plain file; no link is followed, and no pipe waited for."""
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as stream:
+            if not S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise InputError(f"{path} is no plain file; save the detector again")
+            return stream.read(most)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); save it again") from error
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    try:
+        about = json.loads(_content(folder / ABOUT))
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{folder / ABOUT} is not whole ({error}); copy it again") from error
+    if not isinstance(about, dict) or about.get("format") != FORMAT:
+        raise InputError(f"{folder / ABOUT} describes no detector; need a folder of a saved one")
+    if about.get("version") != VERSION:
+        raise InputError(
+            f"{folder} is a detector of version {about.get('version')!r}, written by nsa_core "
+            f"{about.get('nsa_core')!r}; this one reads version {VERSION}: fit it again"
+        )
+    return about
+
+
+def _tensors(folder: Path, name: str, about: Mapping[str, Any]) -> _Tensors:
+    path, content = folder / name, _content(folder / name)
+    digests = about.get("sha256")
+    if not isinstance(digests, dict) or hashlib.sha256(content).hexdigest() != digests.get(name):
+        raise InputError(f"{path} is not what was saved: cut short or changed; copy it again")
+    try:
+        tensors: _Tensors = from_bytes(content)
+    except (SafetensorError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}); copy it again") from error
+    for key, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise InputError(f"{path}: {key} holds NaN or infinity; fit the detector again")
+    return tensors
+
+
+def _described(about: Mapping[str, Any], device: str) -> AnomalyDetector:
+    """The detector without anything that it has learnt."""
+    parameters = dict(about["parameters"])
+    if parameters["augment"] is not None:
+        parameters["augment"] = Augmentation(**parameters["augment"])
+    detector = AnomalyDetector(**parameters, device=device)
+    if (version := scorers.version(detector.scorer)) != about["scorer_version"]:
+        raise InputError(
+            f"its {detector.scorer} is of version {about['scorer_version']}, and this one of "
+            f"version {version}, which scores otherwise; fit it again"
+        )
+    detector.config_ = TrialConfig.from_dict(about["config"])
+    detector.image_shape_ = shape = _shape(about["image_shape"])
+    detector.shrink_ = Shrink(shape[1:], encoded_size(detector.get_params(), shape))
+    detector.dynamics_, detector.fingerprint_ = about["dynamics"], str(about["fingerprint"])
+    detector.names_ = tuple(map(str, about["names"]))
+    return detector
+
+
+def _shape(found: Any) -> Shape:
+    channels, height, width = (int(each) for each in found)
+    if channels not in (1, 3) or not all(1 <= each <= _LARGEST_SIDE for each in (height, width)):
+        raise InputError(f"image_shape is {found}; need [1 or 3, H, W] up to {_LARGEST_SIDE}")
+    return channels, height, width
+
+
+def _check_learnt(learnt: _Tensors, count: int) -> None:
+    if set(learnt) != set(LEARNT):
+        raise InputError(f"{SCORER} holds {', '.join(sorted(learnt))}; need {', '.join(LEARNT)}")
+    features, scores, trained, withheld = (learnt[name] for name in LEARNT)
+    kinds = [(each.dtype, each.ndim) for each in learnt.values()]
+    rows = torch.cat([trained, withheld]).sort().values
+    right = (
+        (features.dtype, features.ndim) == (torch.float32, 2)
+        and (scores.dtype, scores.shape) == (torch.float64, withheld.shape)
+        and len(features) == len(trained)
+        and torch.equal(rows, torch.arange(count))
+        and bool((scores.diff() >= 0).all())
+    )
+    if not right:
+        raise InputError(f"{SCORER} does not fit the {count} images it was made of ({kinds})")
+
+
+def _with_weights(config: TrialConfig, weights: _Tensors) -> Method:
+    """The method, once its tensors are known to be those: a shape may ask for any memory."""
+    with torch.device("meta"):
+        wanted = {
+            name: each.shape for name, each in build_method(config, blank=True).state_dict().items()
+        }
+    found = {name: each.shape for name, each in weights.items()}
+    if wrong := sorted(name for name, _ in wanted.items() ^ found.items()):
+        raise InputError(f"{WEIGHTS} is not of its configuration: {', '.join(wrong[:3])} differ")
+    method = build_method(config, blank=True)
+    method.load_state_dict(weights)
+    return method
+
+
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: each.shape for name, each in state.items()}
+
+
+def _check_layer(detector: AnomalyDetector, device: torch.device) -> None:
+    channels, height, width = detector.image_shape_
+    blank = np.zeros((1, channels, height, width), np.uint8)
+    features = embed(detector.method_, detector.shrink_.of_uint8(blank), device)
+    if detector.layer not in features:
+        raise unknown("layer", detector.layer, methods.LAYERS)
+    if (wanted := features[detector.layer].shape[1]) != (
+        found := detector.train_features_.shape[1]
+    ):
+        raise InputError(f"{SCORER} has features of {found} numbers; its network gives {wanted}")
