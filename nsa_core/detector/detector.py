@@ -15,6 +15,7 @@ from nsa_core.augment import Augmentation
 from nsa_core.detector.calibrated import CalibratedMixin, Values
 from nsa_core.detector.conformal import checked_rate
 from nsa_core.detector.fitting import device_of, fitted
+from nsa_core.detector.heat_map import patch_memory
 from nsa_core.detector.images import Images, Named, batches, given, shape_of
 from nsa_core.detector.preset import configuration, encoded_size, size_of_files
 from nsa_core.detector.shrink import Shrink
@@ -56,6 +57,7 @@ class AnomalyDetector(CalibratedMixin, BaseEstimator):  # type: ignore[misc]  # 
     Attributes:
         method_: the trained ``Method``, in evaluation mode.
         scorer_: fit on ``train_features_``, float32 [n, d], of the layer.
+        patches_: what ``nsa_core.detector.heat_map`` compares positions with, float32 [k, d].
         image_shape_: (C, H, W) of the images given.
         shrink_: from those to the images that the encoder sees, a ``Shrink``.
         calibration_scores_: float64 [k], anomaly scores of the withheld images, ascending.
@@ -156,6 +158,7 @@ class AnomalyDetector(CalibratedMixin, BaseEstimator):  # type: ignore[misc]  # 
         self.names_, self.fingerprint_ = found.names, found.fingerprint
         self.train_rows_, self.calibration_rows_ = rows, withheld
         self.train_features_ = features[self.layer].cpu().numpy()
+        self.patches_ = patch_memory(method, images, self.seed)
         self.scorer_ = scorer.fit(features[self.layer])
         self.calibration_scores_ = np.sort(self._scores(found.images[withheld]))
         return self.calibrate(self.false_alarm_rate)

@@ -149,11 +149,11 @@ def _shape(found: Any) -> Shape:
 def _check_learnt(learnt: _Tensors, count: int) -> None:
     if set(learnt) != set(LEARNT):
         raise InputError(f"{SCORER} holds {', '.join(sorted(learnt))}; need {', '.join(LEARNT)}")
-    features, scores, trained, withheld = (learnt[name] for name in LEARNT)
+    features, patches, scores, trained, withheld = (learnt[name] for name in LEARNT)
     kinds = [(each.dtype, each.ndim) for each in learnt.values()]
     rows = torch.cat([trained, withheld]).sort().values
     right = (
-        (features.dtype, features.ndim) == (torch.float32, 2)
+        (features.dtype, features.ndim) == (patches.dtype, patches.ndim) == (torch.float32, 2)
         and (scores.dtype, scores.shape) == (torch.float64, withheld.shape)
         and len(features) == len(trained)
         and torch.equal(rows, torch.arange(count))
