@@ -58,25 +58,27 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One inspection: the same test for a clean and for a polluted training set.
+    """One inspection.
 
     Attributes:
         name, split: what it is, and how it was split, in words.
-        clean: normal images alone.
-        polluted: these and defects; a fit is not told which.
-        test: normal and defective images.
+        polluted: normal images and others to train on; a fit is not told which are which.
+        test: normal and defective images, the same whatever was trained on.
     """
 
     name: str
     split: str
-    clean: Part
     polluted: Part
     test: Part
 
+    @property
+    def clean(self) -> Part:
+        """The normal images to train on, in their order among the polluted ones."""
+        return self.polluted.at(self.polluted.kind == NORMAL)
+
     def at_most(self, count: int) -> "Case":
-        """A toy of it: that many images of each part, drawn evenly over its order."""
-        parts = [part.at(_spread(part, count)) for part in (self.clean, self.polluted, self.test)]
-        return Case(self.name, self.split, *parts)
+        """A toy of it: about that many images of each part, every kind in its own share."""
+        return Case(self.name, self.split, *(_share(p, count) for p in (self.polluted, self.test)))
 
 
 def tiles(root: Path) -> Case:
@@ -90,17 +92,16 @@ def tiles(root: Path) -> Case:
     kind = np.where(found.kind == _FREE, NORMAL, DEFECT)
     known = Part(found.images, kind, group, found.path)
     early, late = known.at(number < CUT), known.at(number >= CUT)
-    clean = early.at(early.kind == NORMAL)
-    split = f"numbers below {CUT:,} to train, the others to test; a tenth of defects added"
-    return Case("magnetic tiles", split, clean, _polluted(clean, early), late)
+    train = _polluted(early.at(early.kind == NORMAL), early)
+    split = f"numbers below {CUT:,} to train, with a tenth of defects or none; the others to test"
+    return Case("magnetic tiles", split, train, late)
 
 
 def solar(root: Path) -> Case:
     """Solar cells: the training file holds defects as it comes."""
     train, test = (_cells(root / f"elpv128-{split}.parquet") for split in ("train", "test"))
     split = "the files' own, by modules; the training file as it comes, or its functional cells"
-    clean, judged = train.at(train.kind == NORMAL), test.at(test.kind != DOUBTFUL)
-    return Case("solar cells", split, clean, train, judged)
+    return Case("solar cells", split, train, test.at(test.kind != DOUBTFUL))
 
 
 def screws(root: Path) -> Case:
@@ -109,7 +110,7 @@ def screws(root: Path) -> Case:
     polluted = _polluted(clean, test)
     left = test.at(~np.isin(test.path, polluted.path))
     split = "the official one; a tenth of defects is moved to training, and never tested"
-    return Case("screws", split, clean, polluted, left)
+    return Case("screws", split, polluted, left)
 
 
 CASES: tuple[Callable[[Path], Case], ...] = (tiles, solar, screws)
@@ -152,8 +153,7 @@ def _polluted(clean: Part, source: Part) -> Part:
     return both.at(random.permutation(len(both)))
 
 
-def _spread(part: Part, count: int) -> np.ndarray:
-    """Rows of every kind in its own share."""
-    rows = [np.flatnonzero(part.kind == kind) for kind in np.unique(part.kind)]
+def _share(part: Part, count: int) -> Part:
     share = min(1.0, count / len(part))
-    return np.concatenate([each[: max(2, round(share * len(each)))] for each in rows])
+    rows = [np.flatnonzero(part.kind == kind) for kind in np.unique(part.kind)]
+    return part.at(np.concatenate([each[: max(2, round(share * len(each)))] for each in rows]))

@@ -1,10 +1,16 @@
 """The real case: its splits, its measures against slow references, and the script at toy size."""
 
+import importlib.util
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from scipy.stats import bootstrap
+
+from nsa_core.detector.suspects import suspects
+from tests.benchmarks.test_scripts import run
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -66,3 +72,87 @@ def test_a_toy_keeps_every_kind(data):
     assert len(toy.polluted) <= 43
     assert set(toy.polluted.kind) == {data.NORMAL, data.DEFECT, data.DOUBTFUL}
     assert set(toy.test.kind) == {data.NORMAL, data.DEFECT}
+
+
+def test_a_bootstrap_sample_holds_whole_groups(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    from real_case_measures import resamples
+
+    group = np.array([4, 4, 4, 7, 7, 9, 2, 2])
+    outlier = np.array([0, 0, 1, 0, 0, 1, 0, 1], bool)
+    for rows in resamples(group, outlier, 50):
+        times = np.bincount(rows, minlength=len(group))
+        assert all(len(set(times[group == each])) == 1 for each in group)
+        assert sum(times[group == each][0] for each in set(group)) == 4
+        assert 0 < outlier[rows].sum() < len(rows)
+
+
+def test_intervals_are_as_wide_as_scipys_and_wider_where_images_repeat(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    from real_case_measures import interval, resamples
+
+    scores, outlier = np.random.default_rng(3).normal(size=80), np.arange(80) % 4 == 0
+
+    def width(group, repeat):
+        values, positive = np.repeat(scores, repeat), np.repeat(outlier, repeat)
+        low, high = interval(lambda at: float(values[at].mean()), resamples(group, positive, 2000))
+        return high - low
+
+    found = bootstrap((scores,), np.mean, method="percentile", rng=1).confidence_interval
+    alone = width(np.arange(80), 1)
+    assert alone == pytest.approx(found.high - found.low, rel=0.08)
+    assert width(np.repeat(np.arange(80), 6), 6) == pytest.approx(alone, rel=0.08)
+    assert width(np.arange(480), 6) < 0.5 * alone  # what taking them as independent would claim
+
+
+def test_patches_are_chosen_each_the_farthest_from_those_before(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    from real_case_peers import farthest
+
+    rows = torch.randn(60, 5, generator=torch.Generator().manual_seed(0))
+    expected = [0]
+    while len(expected) < 20:
+        away = [min(float((row - rows[c]).norm()) for c in expected) for row in rows]
+        expected.append(int(np.argmax(away)))
+    assert farthest(rows, 20) == expected
+    assert sorted(farthest(rows, 99)) == list(range(60))
+
+
+@needs_data
+def test_folds_on_known_features_are_the_librarys_suspects(data):
+    import real_case_ours as ours
+
+    toy = data.tiles(DATA).at_most(20).polluted
+    detector = ours.frozen(toy, 0.3)
+    known = ours.frozen_features(detector, toy)
+    expected = suspects(detector, ours.grey(toy), ours.FOLDS, toy.group).scores
+    np.testing.assert_allclose(ours.frozen_folds(known, toy.group), expected, rtol=1e-4, atol=1e-4)
+
+
+@needs_data
+def test_the_script_says_who_is_ahead_and_names_absent_peers(tmp_path, capsys):
+    output = tmp_path / "real_case.md"
+    run("real_case.py", "--data", str(DATA), "--quick", "--output", str(output))
+    text = output.read_text()
+    assert "about 0 s left" in capsys.readouterr().out
+    header = next(line for line in text.splitlines() if line.startswith("|  ") and "clean" in line)
+    assert header.count("|") == 2 + 2 * 3
+    for name in ("nsa, from scratch", "nsa, pre-trained", "scikit-learn OC-SVM"):
+        assert sum(line.startswith(f"| {name} ") for line in text.splitlines()) >= 2
+    bold = [line.count("**") for line in text.splitlines() if "**" in line]
+    assert sum(bold) == 2 * 2 * 3  # one of each column is the best
+    ahead = text[text.index("| ahead") :].split("\n\n")[0].splitlines()[2:]
+    assert len(ahead) == 2 * 3
+    for name in ("anomalib", "pyod"):
+        absent = importlib.util.find_spec(name) is None
+        assert ("not installed" in next(x for x in text.splitlines() if f"| {name}" in x)) == absent
+
+
+@needs_data
+def test_the_cost_is_measured_in_a_process_of_its_own(tmp_path):
+    output = tmp_path / "cost.md"
+    run("real_case_cost.py", "--data", str(DATA), "--quick", "--output", str(output))
+    row = next(x for x in output.read_text().splitlines() if x.startswith("| pre-trained"))
+    seconds, _, _, peak, _ = (float(x.replace(",", "")) for x in row.strip("|").split("|")[1:])
+    assert seconds > 0
+    assert 100 < peak < 4000
