@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +20,24 @@ import real_case_peers as peers
 import torch
 from hardware import describe
 from real_case_data import CASES, DEFECT, Case
-from real_case_measures import DRAWS, resamples
+from real_case_measures import resamples
 from real_case_tables import Column, Run, report
 
 OUTPUT = Path(__file__).parent / "results" / "real_case.md"
 RATE = 0.05
-PASSES = 24_000  # of an image, from scratch: the estimator's own training has 64,000
-TOY, TOY_PASSES, TOY_DRAWS = 20, 100, 20
+TOY_IMAGES = 18  # of each part
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Passes of an image from scratch, bootstrap samples, and folds that find suspects."""
+
+    passes: int
+    draws: int
+    folds: int
+
+
+FULL, TOY = Sizes(24_000, 1000, 5), Sizes(50, 20, 2)
 
 
 class Progress:
@@ -53,13 +65,13 @@ def work_of(case: Case, passes: int) -> dict[str, float]:
     }
 
 
-def columns(case: Case, passes: int, draws: int, progress: Progress) -> Iterator[Column]:
+def columns(case: Case, sizes: Sizes, progress: Progress) -> Iterator[Column]:
     """Every detector on the polluted and on the clean training set of a case."""
-    work, test = work_of(case, passes), ours.grey(case.test)
-    samples = resamples(case.test.group, case.test.kind == DEFECT, draws)
+    work, test = work_of(case, sizes.passes), ours.grey(case.test)
+    samples = resamples(case.test.group, case.test.kind == DEFECT, sizes.draws)
     maps = test_maps = features = None
     for state, train in (("polluted", case.polluted), ("clean", case.clean)):
-        own = ours.from_scratch(train, RATE, passes)
+        own = ours.from_scratch(train, RATE, sizes.passes)
         verdicts = [ours.judged(ours.SCRATCH, own, train, own.features(test)["embedding"])]
         progress(f"{case.name}, {state}: from scratch", work["from scratch"] / 2)
         frozen = ours.frozen(train, RATE)
@@ -75,7 +87,9 @@ def columns(case: Case, passes: int, draws: int, progress: Progress) -> Iterator
         rows = torch.from_numpy(np.isin(case.polluted.path, train.path))
         verdicts += peers.of_patches({layer: maps[layer][rows] for layer in maps}, test_maps)
         progress(f"{case.name}, {state}: patches", work["patches"] / 2)
-        folds = ours.frozen_folds(known, train.group)
+        folds = None
+        if state == "polluted":
+            folds = ours.frozen_folds(known, train.group, sizes.folds)
         yield Column(case, state, train, tuple(verdicts), folds, samples)
 
 
@@ -83,7 +97,6 @@ def main() -> int:
     """Measure, print and write the report."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", required=True, type=Path, metavar="DIR")
-    parser.add_argument("--passes", type=int, default=PASSES, metavar="N", help="from scratch")
     parser.add_argument("--quick", action="store_true", help="toy sizes, for CI")
     parser.add_argument("--output", type=Path, default=OUTPUT, metavar="FILE")
     options = parser.parse_args()
@@ -93,15 +106,14 @@ def main() -> int:
     machine = describe(torch.device("cpu")) | peers.versions()
     started, cpu = time.perf_counter(), time.process_time()
     cases = [read(options.data) for read in CASES]
-    passes, draws = options.passes, DRAWS
+    sizes = FULL
     if options.quick:
-        cases = [case.at_most(TOY) for case in cases]
-        passes, draws = TOY_PASSES, TOY_DRAWS
-    progress = Progress(sum(sum(work_of(case, passes).values()) for case in cases))
-    found = [column for case in cases for column in columns(case, passes, draws, progress)]
+        cases, sizes = [case.at_most(TOY_IMAGES) for case in cases], TOY
+    progress = Progress(sum(sum(work_of(case, sizes.passes).values()) for case in cases))
+    found = [column for case in cases for column in columns(case, sizes, progress)]
     gone, used = time.perf_counter() - started, time.process_time() - cpu
     took = f"{gone:,.0f} s, {used:,.0f} s of them on the CPU"
-    text = report(found, machine, Run(took, passes, RATE))
+    text = report(found, machine, Run(took, sizes.passes, RATE))
     options.output.write_text(text + "\n")
     print(text)
     return 0

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-DRAWS = 1000
 LEVEL = 0.95
 
 Draws = list[np.ndarray]

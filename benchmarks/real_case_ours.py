@@ -11,7 +11,6 @@ from nsa_core.detector import AnomalyDetector
 from nsa_core.detector.suspects import fold_rows, in_quartile_ranges, left_out_scores
 from nsa_core.models.backbone import LITE
 
-FOLDS = 5
 SCRATCH, FROZEN = "nsa, from scratch", "nsa, pre-trained"
 
 
@@ -43,11 +42,11 @@ def frozen_features(detector: AnomalyDetector, train: Part) -> np.ndarray:
     return features
 
 
-def frozen_folds(features: np.ndarray, group: np.ndarray) -> np.ndarray:
+def frozen_folds(features: np.ndarray, group: np.ndarray, folds: int) -> np.ndarray:
     """``nsa_core.detector.suspects`` of a frozen network, whose features are those of all folds."""
     scores = np.empty(len(features))
-    for fold in range(FOLDS):
-        rows = fold_rows(len(features), fold, FOLDS, 0, group)
+    for fold in range(folds):
+        rows = fold_rows(len(features), fold, folds, 0, group)
         others = np.setdiff1d(np.arange(len(features)), rows)
         scorer = scorers.build(AnomalyDetector().scorer).fit(features[others])
         scores[rows] = in_quartile_ranges(scorer.score(features[rows]))

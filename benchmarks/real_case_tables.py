@@ -9,7 +9,7 @@ import numpy as np
 from hardware import markdown_table
 from real_case_data import DEFECT, DOUBTFUL, NORMAL, Case, Part
 from real_case_measures import Draws, interval, percent, points
-from real_case_ours import FOLDS, FROZEN, SCRATCH
+from real_case_ours import FROZEN, SCRATCH
 from real_case_peers import PATCHES, SIDE, Verdict
 
 from nsa_core import auroc
@@ -25,7 +25,7 @@ class Column:
     Attributes:
         case, state, train: which; ``state`` is "clean" or "polluted".
         verdicts: of each detector.
-        folds: scores of the training images by folds, frozen network.
+        folds: scores of the training images by folds, frozen network; of a polluted set alone.
         draws: bootstrap samples of the test.
     """
 
@@ -33,7 +33,7 @@ class Column:
     state: str
     train: Part
     verdicts: tuple[Verdict, ...]
-    folds: np.ndarray
+    folds: np.ndarray | None
     draws: Draws
 
     @property
@@ -121,7 +121,7 @@ def suspects(found: Sequence[Column]) -> str:
 
     rows = [["random order", *map(share, polluted)]]
     folds = [precision(column, column.folds) for column in polluted]
-    rows.append([f"{FROZEN}, {FOLDS} folds", *folds])
+    rows.append([f"{FROZEN}, folds", *folds])
     for index, verdict in enumerate(polluted[0].verdicts):
         name = f"{verdict.name}, left out" if verdict.name in OURS else verdict.name
         rows.append([name, *(precision(c, c.verdicts[index].train) for c in polluted)])
