@@ -123,7 +123,7 @@ def test_patches_are_chosen_each_the_farthest_from_those_before(monkeypatch):
 def test_folds_on_known_features_are_the_librarys_suspects(data):
     import real_case_ours as ours
 
-    toy = data.tiles(DATA).at_most(12).polluted
+    toy = data.tiles(DATA).at_most(18).polluted
     detector = ours.frozen(toy, 0.3)
     known = ours.frozen_features(detector, toy)
     expected = suspects(detector, ours.grey(toy), 2, toy.group).scores
