@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -133,6 +134,22 @@ def test_a_save_that_fails_leaves_the_older_detector(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(InputError, match=r"cannot be written: .*No space left"):
+        fitted.save(folder)
+    assert {each: (folder / each).read_bytes() for each in FILES} == before
+    assert [*folder.parent.iterdir()] == [folder]
+
+
+def test_a_folder_that_cannot_take_its_place_leaves_the_older_detector(fitted, folder, monkeypatch):
+    before = {each: (folder / each).read_bytes() for each in FILES}
+    rename = Path.rename
+
+    def refusing(path, target):
+        if target == folder and not path.name.endswith(".old"):
+            raise OSError(13, "Permission denied")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", refusing)
+    with pytest.raises(InputError, match=r"cannot be written: .*Permission denied"):
         fitted.save(folder)
     assert {each: (folder / each).read_bytes() for each in FILES} == before
     assert [*folder.parent.iterdir()] == [folder]
