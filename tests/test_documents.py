@@ -29,7 +29,7 @@ def test_links_lead_somewhere(document):
 def test_commands_exist(document):
     text = document.read_text()
     for name in re.findall(r"\bnsa (?!studies\b)([a-z]+)\b", text):
-        assert name in (*COMMANDS, "study", "list"), name
+        assert name in (*COMMANDS, "study", "list", "completion"), name
     for name in re.findall(r"\bnsa study ([a-z_]+)\b(?!\.py)", text):
         assert name in (*SHIPPED, "depth_ablation"), name
     for module in re.findall(r"python -m ((?:studies|tracking|benchmarks)[\w.]*)", text):
@@ -48,11 +48,10 @@ def test_the_detector_of_the_readme_runs_as_pasted(tmp_path):
     (program,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     done = subprocess.run(
         [sys.executable, "-c", program],
-        cwd=tmp_path, env={"PYTHONPATH": str(ROOT), "HOME": str(tmp_path)},
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "HOME": str(tmp_path), "OMP_NUM_THREADS": "1"},
         capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    epochs = [int(line.split()[0]) for line in done.stdout.splitlines()]
-    assert epochs == sorted(epochs)
-    assert epochs[-1] == 4
-    assert all(0 <= float(line.split()[2]) <= 1 for line in done.stdout.splitlines())
+    share = int(re.fullmatch(r"(\d+)% of the eights are no threes\n", done.stdout)[1])
+    assert share > 80

@@ -61,9 +61,10 @@ def test_json_holds_the_same_and_a_rate_that_is_too_small_is_noted(digits, tmp_p
     assert f"note: {note}" in notes
 
 
-def test_few_images_get_a_backbone_unless_told_otherwise():
-    assert fit._backbone_for(fit.FEW - 1) == fit.LITE
-    assert fit._backbone_for(fit.FEW) == ""
+def test_a_backbone_is_taken_if_it_is_installed_unless_told_otherwise(digits, tmp_path, capsys):
+    folder = str(digits / "train" / "three")
+    assert nsa(["fit", folder, "--out", str(tmp_path / "model"), "--size", "32", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["backbone"] == fit.LITE
 
 
 def test_broken_files_are_named_and_left_out_on_request_alone(digits, tmp_path, capsys):
