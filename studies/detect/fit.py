@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from nsa_core.data.pictures import Pictures
 
 LITE = "efficientnet_lite0"
-"""The backbone unless told otherwise: minutes of training from scratch on two cores are no match for
-it on inspection images (docs/real_case.md)."""
+"""The backbone unless told otherwise: on inspection images minutes of training from scratch are no
+match for it (docs/real_case.md).
+"""
 
 
 def parser() -> argparse.ArgumentParser:
