@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import beta
+from scipy.stats import beta  # type: ignore[import-untyped]
 
 from nsa_core.errors import InputError
 

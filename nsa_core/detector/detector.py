@@ -41,7 +41,7 @@ class AnomalyDetector(CalibratedMixin, BaseEstimator):  # type: ignore[misc]  # 
         scorer: a name of ``nsa_core.scorers.available()``.
         layer: whose features are scored, of ``nsa_core.methods.LAYERS``.
         image_size: pixels of the shorter side that training sees, of both sides for a backbone;
-            None for the rule of ``nsa_core.detector.preset``, as the next three.
+            None for the rule of ``nsa_core.detector.preset``, as the next five.
         epochs, batch_size, learning_rate: of the training.
         width, depth: of the ResNet that is trained from scratch.
         augment: the recipe of views; None for the standard one.
@@ -81,8 +81,8 @@ class AnomalyDetector(CalibratedMixin, BaseEstimator):  # type: ignore[misc]  # 
         epochs: int | None = None,
         batch_size: int | None = None,
         learning_rate: float | None = None,
-        width: int = 16,
-        depth: int = 10,
+        width: int | None = None,
+        depth: int | None = None,
         augment: Augmentation | None = None,
         method_options: Mapping[str, methods.Option] | None = None,
         resize: str = "refuse",

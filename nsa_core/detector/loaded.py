@@ -8,24 +8,24 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as from_bytes
 from torch import Tensor
 
-from nsa_core import methods, scorers
+from nsa_core import scorers
 from nsa_core.augment import Augmentation
 from nsa_core.config import TrialConfig
 from nsa_core.detector.detector import AnomalyDetector
 from nsa_core.detector.fitting import device_of
 from nsa_core.detector.images import Shape
-from nsa_core.detector.preset import encoded_size
+from nsa_core.detector.preset import LARGEST, encoded_size, size_of_files
 from nsa_core.detector.saved import ABOUT, FORMAT, LEARNT, SCORER, VERSION, WEIGHTS
 from nsa_core.detector.shrink import Shrink
 from nsa_core.errors import InputError, unknown
 from nsa_core.methods import Method
-from nsa_core.training import build_method, embed
+from nsa_core.training import build_method
+from nsa_core.training.embedding import embed_batch
 
 _PROGRAMS = (".bin", ".ckpt", ".joblib", ".npy", ".npz", ".pickle", ".pkl", ".pt", ".pth", ".py")
 _PICKLES = (b"\x80", b"PK\x03\x04")  # a pickle's first byte, and the archive that torch saves
@@ -48,12 +48,13 @@ def load(folder: Path, device: str) -> AnomalyDetector:
     try:
         detector = _described(about, device)
         _check_learnt(learnt, len(detector.names_))
-        method = _with_weights(detector.config_, weights).to(where).eval()
         for name in LEARNT:
             setattr(detector, f"{name}_", learnt[name].numpy())
+        method = _with_weights(detector.config_, weights)
+        _check_width(method, detector.layer, detector.train_features_.shape[1])
+        detector.method_ = method.to(where).eval()
         features = learnt["train_features"].to(where)
-        detector.method_, detector.scorer_ = method, scorers.build(detector.scorer).fit(features)
-        _check_layer(detector, where)
+        detector.scorer_ = scorers.build(detector.scorer).fit(features)
         return detector.calibrate(detector.false_alarm_rate)
     except (AttributeError, KeyError, TypeError, ValueError) as error:  # an InputError is the last
         said = f"it has no {error}" if isinstance(error, KeyError) else str(error)
@@ -126,12 +127,16 @@ def _described(about: Mapping[str, Any], device: str) -> AnomalyDetector:
     if parameters["augment"] is not None:
         parameters["augment"] = Augmentation(**parameters["augment"])
     detector = AnomalyDetector(**parameters, device=device)
+    scorers.build(detector.scorer)
+    size_of_files(detector.get_params())
     if (version := scorers.version(detector.scorer)) != about["scorer_version"]:
         raise InputError(
             f"its {detector.scorer} is of version {about['scorer_version']}, and this one of "
             f"version {version}, which scores otherwise; fit it again"
         )
-    detector.config_ = TrialConfig.from_dict(about["config"])
+    detector.config_ = config = TrialConfig.from_dict(about["config"])
+    if config.image_size > LARGEST:
+        raise InputError(f"image_size is {config.image_size}; need at most {LARGEST}")
     detector.image_shape_ = shape = _shape(about["image_shape"])
     detector.shrink_ = Shrink(shape[1:], encoded_size(detector.get_params(), shape))
     detector.dynamics_, detector.fingerprint_ = about["dynamics"], str(about["fingerprint"])
@@ -164,13 +169,11 @@ def _check_learnt(learnt: _Tensors, count: int) -> None:
 
 
 def _with_weights(config: TrialConfig, weights: _Tensors) -> Method:
-    """The method, once its tensors are known to be those: a shape may ask for any memory."""
-    with torch.device("meta"):
-        wanted = {
-            name: each.shape for name, each in build_method(config, blank=True).state_dict().items()
-        }
-    found = {name: each.shape for name, each in weights.items()}
-    if wrong := sorted(name for name, _ in wanted.items() ^ found.items()):
+    """The method, once its tensors are known to be those: a width may ask for any memory."""
+    with torch.device("meta"):  # shapes alone
+        wanted = _shapes(build_method(config, blank=True).state_dict())
+    found = _shapes(weights)
+    if wrong := sorted(name for name in {**wanted, **found} if wanted.get(name) != found.get(name)):
         raise InputError(f"{WEIGHTS} is not of its configuration: {', '.join(wrong[:3])} differ")
     method = build_method(config, blank=True)
     method.load_state_dict(weights)
@@ -181,13 +184,10 @@ def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
     return {name: each.shape for name, each in state.items()}
 
 
-def _check_layer(detector: AnomalyDetector, device: torch.device) -> None:
-    channels, height, width = detector.image_shape_
-    blank = np.zeros((1, channels, height, width), np.uint8)
-    features = embed(detector.method_, detector.shrink_.of_uint8(blank), device)
-    if detector.layer not in features:
-        raise unknown("layer", detector.layer, methods.LAYERS)
-    if (wanted := features[detector.layer].shape[1]) != (
-        found := detector.train_features_.shape[1]
-    ):
-        raise InputError(f"{SCORER} has features of {found} numbers; its network gives {wanted}")
+def _check_width(method: Method, layer: str, given: int) -> None:
+    """Does the layer of the network have as many features, whatever the size of an image?"""
+    features = embed_batch(method, torch.zeros(1, 1, 8, 8))
+    if layer not in features:
+        raise unknown("layer", layer, features)
+    if (wanted := features[layer].shape[1]) != given:
+        raise InputError(f"{SCORER} has features of {given} numbers; its network gives {wanted}")

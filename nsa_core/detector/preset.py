@@ -16,19 +16,25 @@ from typing import Any
 from nsa_core import methods
 from nsa_core.augment import Augmentation
 from nsa_core.config import TrialConfig
+from nsa_core.data.picture_survey import BROKEN
+from nsa_core.data.resize import RESIZES
 from nsa_core.detector.images import Shape
-from nsa_core.errors import InputError, whole
+from nsa_core.errors import InputError, unknown, whole
 
 FEWEST = 8
 """Images that a detector is trained on, at least."""
 
-SIDE = 48
+SIDE, LARGEST = 48, 2048
+DEPTH, WIDTH = 10, 16
 FILE_SIDE, BACKBONE_SIDES = 64, (128, 224)
 PASSES, EPOCHS = 64_000, (20, 400)
 BATCH, SHARE_OF_FEW = 64, 4
 LEARNING_RATE = 1e-3
 PROJECTOR = 512
 HALVING_STEM = 40  # the least side for a stem of stride 2
+
+OF_SCRATCH, OF_BACKBONE = ("width", "depth"), ("backbone", "weights")
+OF_TRAINING = ("epochs", "batch_size", "learning_rate")
 
 Parameters = Mapping[str, Any]
 
@@ -75,6 +81,8 @@ def configuration(
     ):
         if given is not None:
             chosen[name] = given
+    if not methods.trains(method):
+        _refuse(parameters, OF_TRAINING, f"{method} trains nothing")
     config = TrialConfig(**chosen)
     most = count * methods.instances(method, options)
     if methods.trains(method) and config.batch_size > most:
@@ -92,11 +100,24 @@ def encoded_size(parameters: Parameters, shape: Shape) -> tuple[int, int]:
         return height, width
     short, size = min(height, width), parameters["image_size"]
     side = min(short, SIDE) if size is None else whole("image_size", size, 1)
-    return max(1, round(height * side / short)), max(1, round(width * side / short))
+    sides = max(1, round(height * side / short)), max(1, round(width * side / short))
+    if max(sides) > LARGEST:
+        raise InputError(
+            f"image_size is {size}, with which images of {height}x{width} have a side of "
+            f"{max(sides)}; need at most {LARGEST}"
+        )
+    return sides
 
 
 def size_of_files(parameters: Parameters) -> tuple[int, int] | None:
-    """(H, W) that images are read at; None for their own, where no policy may change it."""
+    """(H, W) that images are read at; None for their own, where no policy may change it.
+
+    Raises:
+        InputError: an unknown policy.
+    """
+    for name, known in (("resize", RESIZES), ("on_broken", BROKEN)):
+        if parameters[name] not in known:
+            raise unknown(name, parameters[name], known)
     if parameters["resize"] == "refuse":
         return None
     usual = BACKBONE_SIDES[1] if methods.has_backbone(*_method(parameters)) else FILE_SIDE
@@ -112,20 +133,17 @@ def _method(parameters: Parameters) -> tuple[str, Mapping[str, methods.Option]]:
 
 
 def _from_scratch(method: str, parameters: Parameters, shape: Shape, count: int) -> dict[str, Any]:
-    for name in ("backbone", "weights"):
-        if parameters[name]:
-            raise InputError(
-                f"{name} is {parameters[name]!r}, and {method} trains its own encoder; leave out "
-                "either, or choose frozen, msc or panda"
-            )
+    width = WIDTH if parameters["width"] is None else parameters["width"]
+    reason = f"{method} trains its own encoder (frozen, msc and panda take one)"
+    _refuse(parameters, OF_BACKBONE, reason)
     given = parameters["method_options"] or {}
     has_projector = "projector_dim" in methods.options(method, given)
     least, most = EPOCHS
     return {
-        "depth": parameters["depth"],
-        "width": parameters["width"],
+        "depth": DEPTH if parameters["depth"] is None else parameters["depth"],
+        "width": width,
         "stem": "3x3/2" if min(encoded_size(parameters, shape)) >= HALVING_STEM else "3x3",
-        "channels_last": parameters["width"] >= 8,
+        "channels_last": whole("width", width, 1) >= 8,
         "learning_rate": LEARNING_RATE,
         "batch_size": min(BATCH, count // SHARE_OF_FEW),
         "budget": max(least, min(most, round(PASSES / count))),
@@ -136,6 +154,7 @@ def _from_scratch(method: str, parameters: Parameters, shape: Shape, count: int)
 def _on_backbone(method: str, parameters: Parameters, shape: Shape, count: int) -> dict[str, Any]:
     given = parameters["method_options"] or {}
     recipe = methods.recipe(method, given)
+    _refuse(parameters, OF_SCRATCH, f"{method} has a backbone")
     least, most = BACKBONE_SIDES
     return recipe | {
         "backbone": parameters["backbone"],
@@ -144,3 +163,10 @@ def _on_backbone(method: str, parameters: Parameters, shape: Shape, count: int) 
         "batch_size": min(recipe["batch_size"], count),
         "method_options": given,
     }
+
+
+def _refuse(parameters: Parameters, names: tuple[str, ...], reason: str) -> None:
+    """An InputError if a parameter is given that does not apply."""
+    for name in names:
+        if parameters[name] not in (None, ""):
+            raise InputError(f"{name} is {parameters[name]!r}, and {reason}; leave it out")

@@ -70,7 +70,12 @@ def _write(files: dict[str, bytes], folder: Path) -> None:
                 os.fsync(stream.fileno())
         if folder.exists():
             folder.rename(older)
-        partial.rename(folder)
+        try:
+            partial.rename(folder)
+        except OSError:
+            if older.exists():
+                older.rename(folder)
+            raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(older, ignore_errors=True)

@@ -1,7 +1,6 @@
 """Suspects: which training images do not belong, without labels, and without knowing how many.
 
-A detector that was trained on an image, and whose scorer compares it with itself, has made its
-peace with it. Two ways around that:
+To a detector that has learnt from an image, that image looks normal. Two ways around that:
 
 - Folds: every image is judged by a training that has not seen it, nor has its scorer. That costs
   as many trainings as there are folds; each is one call of ``judge_fold``, which depends on nothing
@@ -15,14 +14,13 @@ of a fold are drawn at random, so both are estimates of the same quantities in e
 conformal p-values, within a fold have one unit too, but are blind to how far out an image lies:
 every fold would have one image of the first rank, whether it holds five outliers or none.
 
-Near duplicates vouch for each other: an outlier that has a copy is suspected less. ``groups`` keeps
-those of one part, or of a camera's burst, in one fold. Where outliers are many and alike, they are
-a second kind of normal, and nothing here tells the two apart.
+Near duplicates vouch for each other: ``groups`` keeps those of one part, or of a camera's burst, in
+one fold. Outliers that are many and alike are a second kind of normal: nothing here tells which.
 """
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,8 +34,11 @@ from nsa_core.detector.images import Given, Named
 from nsa_core.errors import InputError, whole
 from nsa_core.scorers import Scores
 from nsa_core.seeds import derive_seed
+from nsa_core.training import Pulse
 
 FOLDS = 5
+
+OnEpoch = Callable[[Pulse], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +49,7 @@ class Judged:
         fold, folds: which one of how many, from 0.
         rows: int64 [n], of the images, rising.
         scores: float64 [n], in quartile ranges above the median; higher is more suspect.
-        seconds: that it took, to tell when the others will be done.
+        seconds: that it took.
     """
 
     fold: int
@@ -63,9 +64,8 @@ class Suspects:
     """All images, each with a score of how little it belongs.
 
     Attributes:
-        scores: float64 [N], in the images' order; higher is more suspect. About 0 for the typical
-            image; they have no threshold.
-        names: [N], in the images' order.
+        scores: float64 [N]; higher is more suspect, about 0 is typical. There is no threshold.
+        names: [N], in the same order.
     """
 
     scores: Scores
@@ -108,11 +108,12 @@ def judge_folds(
     X: Any,  # noqa: N803
     folds: int = FOLDS,
     groups: Sequence[Any] | None = None,
+    on_epoch: OnEpoch | None = None,
 ) -> Iterator[Judged]:
     """The folds one after the other, each as soon as it is judged."""
     pictures = detector.pictures(X)
     for fold in range(whole("folds", folds, 2)):
-        yield judge_fold(detector, pictures, fold, folds, groups)
+        yield judge_fold(detector, pictures, fold, folds, groups, on_epoch)
 
 
 def judge_fold(
@@ -121,20 +122,20 @@ def judge_fold(
     fold: int,
     folds: int = FOLDS,
     groups: Sequence[Any] | None = None,
+    on_epoch: OnEpoch | None = None,
 ) -> Judged:
-    """Train on all other folds, with a seed of its own, and judge this one.
+    """Train on all other folds, with a seed of its own, and judge this one; see ``suspects``.
 
-    Nothing is withheld for calibration: the fold is what it is judged by. On a CPU the same
-    detector, pictures and fold give the same bits. See ``suspects``.
+    Nothing is withheld for calibration. On a CPU the same detector, pictures and fold give the same
+    bits. ``on_epoch`` is told of every trained epoch.
     """
     started = time.perf_counter()
     pictures = detector.pictures(X)
     rows = fold_rows(len(pictures.names), fold, folds, detector.seed, groups)
     others = np.setdiff1d(np.arange(len(pictures.names)), rows)
-    judge = clone(detector).set_params(
-        calibration=0.0, seed=derive_seed(detector.seed, "suspects", folds, fold)
-    )
-    judge.fit(_some(pictures, others))
+    seed = derive_seed(detector.seed, "suspects", folds, fold)
+    judge = clone(detector).set_params(calibration=0.0, seed=seed)
+    judge.fit(_some(pictures, others), on_epoch=on_epoch)
     scores = in_quartile_ranges(judge.anomaly_scores(_some(pictures, rows)))
     return Judged(fold, folds, rows, scores, time.perf_counter() - started)
 
@@ -157,8 +158,8 @@ def gathered(folds: Sequence[Judged], names: Sequence[str]) -> Suspects:
 def left_out_scores(detector: AnomalyDetector, X: Any) -> Suspects:  # noqa: N803
     """Leave-one-out scores of a fitted detector's own training images.
 
-    Images withheld for calibration are scored as they are. Both kinds have a median and a unit of
-    their own, as the encoder has seen the first alone.
+    Those withheld for calibration, which the encoder has not seen, have a median and a unit of
+    their own.
 
     Args:
         detector: fitted.
@@ -184,9 +185,8 @@ def left_out_scores(detector: AnomalyDetector, X: Any) -> Suspects:  # noqa: N80
 
 
 def in_quartile_ranges(scores: Scores) -> Scores:
-    """Scores [n] from their median, in units of their quartile range.
-
-    Of their standard deviation, where more than half of them are equal; zeros where all are.
+    """Scores [n] from their median, in units of their quartile range; of their standard deviation
+    where that is 0, and zeros where all are equal.
     """
     low, middle, high = np.quantile(scores, (0.25, 0.5, 0.75))
     found: Scores = (scores - middle) / (high - low or scores.std() or 1.0)

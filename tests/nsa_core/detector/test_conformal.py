@@ -50,7 +50,9 @@ def false_alarms(rate, n, normal, calibrated_on=None, draws=4000, images=20):
 
 
 @pytest.mark.parametrize(("n", "rate"), [(19, 0.05), (100, 0.05), (37, 0.1), (200, 0.01)])
-@pytest.mark.parametrize("draw", [RNG.standard_normal, RNG.standard_cauchy], ids=["normal", "heavy"])
+@pytest.mark.parametrize(
+    "draw", [RNG.standard_normal, RNG.standard_cauchy], ids=["normal", "heavy"]
+)
 def test_the_false_alarm_rate_is_kept_and_not_wasted(n, rate, draw):
     """On average over calibration sets it is floor(rate (n + 1)) / (n + 1), whatever the scores."""
     exact = math.floor(rate * (n + 1) + 1e-9) / (n + 1)
@@ -90,7 +92,9 @@ def test_the_rate_of_one_calibration_set_lies_in_its_range_as_often_as_it_says()
 def test_benjamini_and_hochberg_agree_with_scipy(rate):
     for m in (1, 2, 7, 200):
         p = RNG.uniform(size=m) ** 3
-        np.testing.assert_array_equal(benjamini_hochberg(p, rate), false_discovery_control(p) <= rate)
+        np.testing.assert_array_equal(
+            benjamini_hochberg(p, rate), false_discovery_control(p) <= rate
+        )
     assert benjamini_hochberg(np.zeros(0), rate).shape == (0,)
 
 
