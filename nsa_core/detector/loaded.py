@@ -154,7 +154,7 @@ def _shape(found: Any) -> Shape:
 def _check_learnt(learnt: _Tensors, count: int) -> None:
     if set(learnt) != set(LEARNT):
         raise InputError(f"{SCORER} holds {', '.join(sorted(learnt))}; need {', '.join(LEARNT)}")
-    features, patches, scores, trained, withheld = (learnt[name] for name in LEARNT)
+    features, scores, trained, withheld, patches = (learnt[name] for name in LEARNT)
     kinds = [(each.dtype, each.ndim) for each in learnt.values()]
     rows = torch.cat([trained, withheld]).sort().values
     right = (

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 FORMAT, VERSION = "nsa-detector", 1
 ABOUT, WEIGHTS, SCORER = "detector.json", "weights.safetensors", "scorer.safetensors"
-LEARNT = ("train_features", "patches", "calibration_scores", "train_rows", "calibration_rows")
+LEARNT = ("train_features", "calibration_scores", "train_rows", "calibration_rows", "patches")
 """Tensors of ``SCORER``, and with a "_" at their end attributes of a detector."""
 
 

@@ -271,6 +271,7 @@ def test_a_configuration_that_asks_for_any_memory_gets_none(folder, refused):
         {"calibration_scores": torch.zeros(24, dtype=torch.float64)},
         {"train_rows": torch.arange(100)},
         {"train_rows": torch.arange(0)},
+        {"patches": torch.zeros(7)},
     ],
     ids=str,
 )
@@ -286,7 +287,7 @@ def test_features_of_another_network_are_refused(folder, refused):
 
 def test_other_tensors_are_refused(folder, refused):
     rewrite(folder, "scorer.safetensors", more=torch.zeros(1))
-    refused("scorer.safetensors holds .*more.*; need train_features, patches")
+    refused("scorer.safetensors holds .*more.*; need train_features, calibration_scores, train_r")
 
 
 @pytest.mark.parametrize(
