@@ -1,5 +1,6 @@
 """Data sources by name, and the one-class protocol."""
 
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +21,7 @@ from nsa_core.data.one_class import (
     one_class_split,
 )
 from nsa_core.data.picture_search import picture_splits
+from nsa_core.data.picture_set import is_picture_set, picture_set
 from nsa_core.data.pictures import Pictures, picture_batches, read_pictures
 from nsa_core.data.svhn import svhn
 from nsa_core.errors import InputError, unknown
@@ -60,17 +62,18 @@ _SOURCES: dict[str, Source] = {
 
 
 def available() -> list[str]:
-    """Names that ``load_images`` knows, beside paths of image Parquet files."""
+    """Names that ``load_images`` knows, beside paths of folders and of Parquet files."""
     return sorted(_SOURCES)
 
 
 def load_images(name: str, split: str, root: str | Path | None = None) -> ImageSet:
-    """Load a data set by name, or an image Parquet file by its path. Nothing is downloaded.
+    """Load a data set by name, or images by their path. Nothing is downloaded.
 
     Args:
         name: one of ``available()``, or a path that ends in ``.parquet`` (optionally
-            ``.parquet#label_column``; ``{split}`` in it stands for the split).
-        split: "train" or "test" ("all" too for a Parquet file).
+            ``.parquet#label_column``; ``{split}`` in it stands for the split), or the path of a
+            folder. Behind a path, ``?size=96&resize=pad`` gives images of any size one size.
+        split: "train" or "test" ("all" too for a path).
         root: folder that holds the files; each source has a default.
 
     Raises:
@@ -79,15 +82,22 @@ def load_images(name: str, split: str, root: str | Path | None = None) -> ImageS
     folder = Path(root) if root is not None else None
     if folder is not None and not folder.is_dir():
         raise InputError(f"data folder {str(folder)!r} does not exist")
-    is_file = is_image_parquet(name)
-    splits = ["train", "test", "all"] if is_file else ["train", "test"]
+    source = _source(name, folder)
+    splits = ["train", "test"] if name in _SOURCES else ["train", "test", "all"]
     if split not in splits:
         raise unknown("split", split, splits)
-    if is_file:
-        return image_parquet(name, split, folder)
-    if name not in _SOURCES:
-        raise unknown("data set", name, [*_SOURCES, "PATH.parquet"])
-    return _SOURCES[name](split, folder)
+    return source(split, folder)
+
+
+def _source(name: str, root: Path | None) -> Source:
+    """A named set before a folder of that name, which can be given as ``./NAME``."""
+    if name in _SOURCES:
+        return _SOURCES[name]
+    if is_picture_set(name, root):
+        return partial(picture_set, name)
+    if is_image_parquet(name):
+        return partial(image_parquet, name)
+    raise unknown("data set", name, [*_SOURCES, "PATH.parquet", "FOLDER"])
 
 
 def load_splits(name: str, root: str | Path | None = None) -> tuple[ImageSet, ImageSet]:

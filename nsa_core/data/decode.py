@@ -47,15 +47,15 @@ def decode_image(
         ImageError: no image of a known format, damaged, too large, or of unknown range.
     """
     with _opened(data, most_pixels) as image:
-        if at_least and image.format in ("JPEG", "MPO"):
-            image.draft(None, (2 * max(at_least), 2 * max(at_least)))
-        with _LARGE if image.width * image.height > MOST_PIXELS else nullcontext():
-            try:
+        try:
+            if at_least and image.format in ("JPEG", "MPO"):
+                image.draft(None, (2 * max(at_least), 2 * max(at_least)))
+            with _LARGE if image.width * image.height > MOST_PIXELS else nullcontext():
                 return _decoded(image)
-            except ImageError:
-                raise
-            except Exception as error:  # Pillow raises nearly anything on a broken file
-                raise ImageError(f"{type(error).__name__}: {error}") from error
+        except ImageError:
+            raise
+        except Exception as error:  # Pillow raises nearly anything on a broken file
+            raise ImageError(f"{type(error).__name__}: {error}") from error
 
 
 def image_shape(data: bytes, most_pixels: int = MOST_PIXELS) -> tuple[int, int, int]:
@@ -87,8 +87,8 @@ def _orientation(image: ImageFile.ImageFile, data: bytes) -> int:
 def _decoded(image: ImageFile.ImageFile) -> npt.NDArray[np.uint8]:
     held = _held(image)
     image.load()
-    upright = ImageOps.exif_transpose(image)
-    return in_eight_bits(upright, held, white_is_0=_tag(image, _PHOTOMETRIC) == 0)
+    ImageOps.exif_transpose(image, in_place=True)
+    return in_eight_bits(image, held, white_is_0=_tag(image, _PHOTOMETRIC) == 0)
 
 
 def _opened(data: bytes, most_pixels: int) -> ImageFile.ImageFile:

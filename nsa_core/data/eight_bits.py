@@ -6,7 +6,8 @@ An image as Pillow has opened it, in 8 bits:
 | --- | --- |
 | grey, 1 bit to 8 bits | grey |
 | colour (RGB, palette, CMYK, YCbCr, LAB) | RGB |
-| grey of 12 or 16 bits | the high 8 bits; 16 bits that nowhere use the highest 4 hold 12 |
+| grey of 12 bits | the high 8 bits |
+| grey of 16 bits | the high 8 of 8, 12 or 16 bits, the fewest that its values fit in |
 | colour of 16 bits | the high 8 bits; refused if the highest 4 are nowhere used |
 | grey of floats in [0, 1] | 255 times that, rounded |
 | any of these with transparency | the same, laid over white |
@@ -19,7 +20,7 @@ from PIL import Image
 
 _GREY = ("1", "L", "LA", "La")
 _DARK = 16
-_12_BITS = 2**12
+_DEPTHS = (8, 12, 16)  # of cameras that store 16 bits
 _GREY_OF_FEW_BITS = {"L;2": 85, "L;4": 17}  # the step from one grey to the next
 
 
@@ -38,7 +39,7 @@ def in_eight_bits(image: Image.Image, held: str, white_is_0: bool) -> npt.NDArra
         ImageError: of unknown range.
     """
     if image.mode.startswith("I;16"):
-        return _high_bits(image, white_is_0)
+        return _high_bits(image, (12,) if held == "I;12" else _DEPTHS, white_is_0)
     if image.mode == "F":
         return _of_floats(np.asarray(image), white_is_0)
     return _of_bytes(image, held)
@@ -49,10 +50,13 @@ def is_grey(mode: str, held: str) -> bool:
     return mode in _GREY or mode.startswith(("I", "F")) or held.startswith("LA;")
 
 
-def _high_bits(image: Image.Image, white_is_0: bool) -> npt.NDArray[np.uint8]:
-    """Grey of 12 or 16 bits; cameras of 12 bits store them as 16."""
+def _high_bits(
+    image: Image.Image, depths: tuple[int, ...], white_is_0: bool
+) -> npt.NDArray[np.uint8]:
+    """Grey of the first of some depths, in bits, that its values fit in."""
     values = np.asarray(image).astype(np.uint16)
-    high = (values >> (4 if values.max() < _12_BITS else 8)).astype(np.uint8)
+    depth = next(bits for bits in depths if values.max() < 2**bits)
+    high = (values >> (depth - 8)).astype(np.uint8)
     high = 255 - high if white_is_0 else high
     high[values == image.info.get("transparency")] = 255
     return high
@@ -80,9 +84,14 @@ def _of_bytes(image: Image.Image, held: str) -> npt.NDArray[np.uint8]:
     grey = is_grey(image.mode, held)
     if image.has_transparency_data:
         image = image.convert("LA") if image.mode == "La" else image
-        image = image.convert("RGBA")
+        image = _as(image, "RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return np.asarray(image.convert("L" if grey else "RGB"))
+    return np.asarray(_as(image, "L" if grey else "RGB"))
+
+
+def _as(image: Image.Image, mode: str) -> Image.Image:
+    """Pillow would copy an image that has the mode."""
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _not_dark(high: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

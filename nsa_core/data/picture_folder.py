@@ -84,7 +84,8 @@ def split_of(found: list[Listed], split: str | None, where: str) -> tuple[list[L
     if not ({"train", "test"} <= splits or (splits and splits == tops)):
         if split is not None:
             raise InputError(
-                f"folder {where!r} has no folder {split!r}; need {split}/, or all of it as no split"
+                f"folder {where!r} is not divided into train/ and test/, so nothing in it is "
+                f"split {split!r}"
             )
         return found, False
     if split is not None and split not in splits:

@@ -8,9 +8,9 @@ from itertools import chain
 from pathlib import Path
 
 from nsa_core.data.image_parquet import is_image_parquet
-from nsa_core.data.picture_folder import READ, folder_pictures, listed, split_of
+from nsa_core.data.picture_folder import folder_pictures, listed, split_of
 from nsa_core.data.picture_parquet import folder_parquet, parquet_pictures, splits_of_paths
-from nsa_core.data.picture_source import Found, read_file, valid_text
+from nsa_core.data.picture_source import Found, kind_of, read_file, valid_text
 from nsa_core.errors import InputError
 
 Source = str | Path | Sequence[str | Path]
@@ -48,7 +48,7 @@ def _texts(source: Sequence[str | Path]) -> list[str]:
 def picture_splits(source: str | Path) -> tuple[str, ...]:
     """The splits that a folder has, by its folders or its Parquet files; none of what has none."""
     folder = Path(source)
-    if not folder.is_dir():
+    if kind_of(folder) != "folder":
         return ()
     found = listed(folder)
     if parquet := [each.path for each in found if each.is_parquet]:
@@ -59,17 +59,15 @@ def picture_splits(source: str | Path) -> tuple[str, ...]:
 
 def _one(text: str, split: str | None) -> Found:
     path = Path(text)
-    if path.is_dir():
+    kind = kind_of(path)
+    if kind == "folder":
         return _folder(path, split)
     if is_image_parquet(text):
         return parquet_pictures(text, split)
-    if not path.is_file():
+    if kind != "file":
         raise InputError(
-            f"images {text!r} do not exist; need a folder, an image file or a Parquet file"
-        )
-    if path.suffix.lower() not in READ:
-        raise InputError(
-            f"{text!r} is no image by its name; need one that ends in {', '.join(sorted(READ))}"
+            f"images {text!r}: there is {kind} of this name; need a folder, an image or a Parquet "
+            "file"
         )
     if split is not None:
         raise InputError(f"{text!r} is one image and has no split {split!r}")
@@ -97,7 +95,9 @@ def _folder(folder: Path, split: str | None) -> Found:
 def _several(texts: list[str], split: str | None) -> Found:
     """One after another, each under the path that it was named by."""
     parts = [_one(text, split) for text in texts]
-    folders = [Path(text) if Path(text).is_dir() else Path(text).parent for text in texts]
+    folders = [
+        Path(text) if kind_of(Path(text)) == "folder" else Path(text).parent for text in texts
+    ]
     names = [
         valid_text(str(folder / name))
         for folder, part in zip(folders, parts, strict=True)

@@ -1,5 +1,7 @@
 """Pictures that were found and not read yet, whatever holds them."""
 
+import os
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +34,15 @@ class Found:
     encoded: Callable[[], Iterator[Encoded]]
 
 
+def kind_of(path: Path) -> str:
+    """What a path leads to: "folder", "file", "device" (or a socket, a pipe), or "nothing"."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):  # also of what cannot be a path
+        return "nothing"
+    return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "device"
+
+
 def read_file(path: Path) -> bytes:
     """The bytes of an image file.
 
@@ -39,10 +50,10 @@ def read_file(path: Path) -> bytes:
         ImageError: more than ``MOST_BYTES``.
     """
     with path.open("rb") as stream:
-        data = stream.read(MOST_BYTES + 1)
-    if len(data) > MOST_BYTES:
-        raise ImageError(f"it has more than {MOST_BYTES} bytes")
-    return data
+        size = os.fstat(stream.fileno()).st_size
+        if size > MOST_BYTES:
+            raise ImageError(f"it has {size} bytes; need at most {MOST_BYTES}")
+        return stream.read(size)
 
 
 def refused(reason: str) -> bytes:

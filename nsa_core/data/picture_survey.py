@@ -53,7 +53,10 @@ class Wanted:
             raise InputError(f"channels is {channels!r}; need 1 (grey), 3 (colour) or None")
         if size is None:
             return cls(None, resize, on_broken, channels)
-        sides = tuple(size) if isinstance(size, Sequence) else (size, size)
+        if isinstance(size, Sequence) and not isinstance(size, str):
+            sides = tuple(size)
+        else:
+            sides = size, size
         if len(sides) != 2:
             raise InputError(f"size is {size!r}; need a side in pixels, or (height, width)")
         height, width = (whole("size", side, 1) for side in sides)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nsa_core.data.decode import FORMATS, MOST_PIXELS, ImageError, decode_image
+from nsa_core.data.decode import FORMATS, MOST_PIXELS, ImageError, decode_image, image_shape
 
 RNG = np.random.default_rng(0)
 GREY = RNG.integers(0, 256, (12, 20), dtype=np.uint8)
@@ -74,20 +74,61 @@ def test_a_mode_whose_range_nobody_knows_is_refused(mode):
         decode_image(encoded(Image.fromarray(GREY).convert(mode), "TIFF"))
 
 
+TURNED = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "JPEG", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_turned_image_comes_out_upright(orientation):
+def test_a_turned_image_comes_out_upright(orientation, kind):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    data = encoded(COLOUR, "TIFF", exif=exif) if orientation % 2 else encoded(COLOUR, exif=exif)
-    turned = {
-        2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
-        4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
-        6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE,
-        8: Image.Transpose.ROTATE_90,
-    }  # fmt: skip
-    image = Image.fromarray(COLOUR)
-    upright = image.transpose(turned[orientation]) if orientation > 1 else image
-    np.testing.assert_array_equal(decode_image(data), np.asarray(upright))
+    options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 100, "subsampling": 0}}
+    data = encoded(COLOUR // 8 + 100, kind, exif=exif, **options.get(kind, {}))
+    image = Image.fromarray(COLOUR // 8 + 100)
+    upright = image.transpose(TURNED[orientation]) if orientation > 1 else image
+    found = decode_image(data)
+    np.testing.assert_allclose(found, np.asarray(upright), atol=5 if kind == "JPEG" else 0)
+    assert image_shape(data) == (3, *found.shape[:2])
+
+
+def test_a_png_may_say_behind_its_pixels_how_it_is_turned():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    data = encoded(COLOUR, exif=exif)
+    start = data.index(b"eXIf") - 4
+    length = 12 + int.from_bytes(data[start : start + 4])
+    chunk = data[start : start + length]
+    data = data[:start] + data[start + length :]
+    data = data[:-12] + chunk + data[-12:]
+    assert decode_image(data).shape == (20, 12, 3)
+    assert image_shape(data) == (3, 20, 12)
+
+
+def test_the_header_tells_the_shape_of_every_mode(monkeypatch):
+    for mode, kind in WRITTEN:
+        data = encoded(in_mode(mode), kind)
+        decoded = decode_image(data)
+        assert image_shape(data) == (3 if decoded.ndim == 3 else 1, *decoded.shape[:2]), (
+            mode,
+            kind,
+        )
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", None)  # it decodes nothing
+    assert image_shape(encoded(COLOUR)) == (3, 12, 20)
+
+
+def test_a_large_jpeg_is_decoded_at_a_part_of_its_size():
+    steps = np.add.outer(np.arange(640), np.arange(800))[..., None] // 6 * [1, 1, 0]
+    data = encoded(steps.astype(np.uint8), "JPEG", quality=95)
+    small = decode_image(data, at_least=(64, 40))
+    assert small.shape == (160, 200, 3)  # a quarter, not below twice the larger side
+    mean = decode_image(data).reshape(160, 4, 200, 4, 3).mean(axis=(1, 3))
+    assert np.abs(small - mean).max() < 4
+    assert decode_image(data, at_least=(400, 400)).shape == (640, 800, 3)
 
 
 def test_transparency_is_laid_over_white_in_every_form():
@@ -151,18 +192,43 @@ def test_sixteen_bits_in_colour_keep_the_high_eight_too():
     assert np.abs(alpha.reshape(12, 20, -1)[..., 0].astype(int) - (DEEP >> 8)).max() <= 1
 
 
+@pytest.mark.parametrize("bits", [8, 12, 16])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_sixteen_bits_of_grey_hold_the_fewest_bits_that_their_values_fit_in(kind, bits):
+    held = DEEP >> (16 - bits)
+    np.testing.assert_array_equal(decode_image(encoded(held, kind)), held >> (bits - 8))
+
+
+def test_black_stays_black_and_nearly_black_stays_dark():
+    assert (decode_image(encoded(DEEP * 0)) == 0).all()
+    assert decode_image(encoded((DEEP % 16).astype(np.uint16))).max() == 15
+
+
 @pytest.mark.parametrize("dark", [DEEP >> 4, DEEP * 0])  # up to 4095, and black
-def test_sixteen_bits_that_hold_twelve_are_not_read_as_black(dark):
+def test_colours_of_sixteen_bits_that_hold_twelve_are_not_read_as_black(dark):
+    """Pillow gives their high 8 bits alone."""
     opaque = np.full_like(DEEP, 65535)
     for data in (
-        encoded(dark),
-        encoded(dark, "TIFF"),
         png_of_16_bits(np.dstack([dark] * 3), 2),
         png_of_16_bits(np.dstack([dark, opaque]), 4),
         png_of_16_bits(np.dstack([dark, dark, dark, opaque]), 6),
     ):
         with pytest.raises(ImageError, match="of 16 bits and nowhere uses the highest 4"):
             decode_image(data)
+
+
+def test_floats_from_0_to_1_are_greys():
+    values = np.linspace(0, 1, 240, dtype=np.float32).reshape(12, 20)
+    found = decode_image(encoded(values, "TIFF"))
+    np.testing.assert_array_equal(found, np.rint(values.astype(float) * 255))
+
+
+@pytest.mark.parametrize("worst", [1.01, -0.01, 255.0, np.nan, np.inf])
+def test_floats_of_another_range_are_refused(worst):
+    values = np.full((4, 4), 0.5, np.float32)
+    values[1, 2] = worst
+    with pytest.raises(ImageError, match="range is unknown; need 0 to 1"):
+        decode_image(encoded(values, "TIFF"))
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
@@ -218,3 +284,21 @@ def test_a_large_image_is_refused_by_its_header():
     side = int(MOST_PIXELS**0.5) + 1
     with pytest.raises(ImageError, match=f"it is {side}x{side}; need at most"):
         decode_image(encoded(Image.new("1", (side, side))))
+
+
+def test_a_caller_may_allow_more_pixels():
+    side = int(MOST_PIXELS**0.5) + 1
+    data = encoded(Image.new("1", (side, side)))
+    assert decode_image(data, most_pixels=2 * MOST_PIXELS).shape == (side, side)
+    for look in (decode_image, image_shape):
+        with pytest.raises(ImageError, match=f"need at most {MOST_PIXELS} pixels"):
+            look(data)
+
+
+@pytest.mark.parametrize("side", [10_000, 15_000, 40_000])  # Pillow itself refuses the larger ones
+def test_a_bomb_says_how_many_pixels_are_too_many(side):
+    data = bytearray(encoded(Image.new("1", (8, 8))))
+    data[16:24] = struct.pack(">II", side, side)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    with pytest.raises(ImageError, match="need at most 67108864 pixels"):
+        image_shape(bytes(data), 2**26)

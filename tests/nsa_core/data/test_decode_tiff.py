@@ -55,10 +55,10 @@ def tiff(key, values: np.ndarray, colormap=None, planes: int = 1, more=()) -> by
 def expected(key, values: np.ndarray, colormap) -> np.ndarray | None:
     """By the rule that ``decode`` states, [H, W] or [H, W, 3]; None if it is to be refused."""
     _, photometric, sample_format, _, bits, extra = key
-    if sample_format != (1,) or bits[0] in (12, 32):
+    if sample_format != (1,) or bits[0] == 32:
         return None
-    deep = bits[0] == 16
-    eight = values >> 8 if deep else values * (255 // (2 ** bits[0] - 1))
+    deep = bits[0] in (12, 16)
+    eight = values >> (bits[0] - 8) if deep else values * (255 // (2 ** bits[0] - 1))
     if photometric == GREY_INVERTED:
         return 255 - eight[..., 0]
     if photometric == PALETTE:
@@ -117,6 +117,20 @@ def test_every_layout_of_a_tiff_is_read_by_the_rule(photometric):
         elif wanted.shape != found.shape or np.abs(wanted - found.astype(int)).max() > 1:
             wrong.append((key, wanted, found))
     assert wrong == []
+
+
+@pytest.mark.parametrize(("order", "photometric"), [(b"II", 1), (b"MM", 1), (b"II", 0), (b"MM", 0)])
+def test_floats_are_read_in_either_order_and_either_way_round(order, photometric):
+    values = np.linspace(0, 1, HEIGHT * WIDTH).reshape(HEIGHT, WIDTH, 1)
+    found = decode_image(tiff((order, photometric, (3,), 1, (32,), ()), values))
+    wanted = np.rint(255 * values[..., 0]) if photometric else np.rint(255 * (1 - values[..., 0]))
+    np.testing.assert_allclose(found, wanted, atol=1)
+
+
+def test_twelve_bits_are_twelve_however_dark():
+    values = np.full((HEIGHT, WIDTH, 1), 200)
+    data = tiff((b"II", 1, (1,), 1, (12,), ()), values)
+    assert (decode_image(data) == 200 >> 4).all()
 
 
 def test_a_tile_larger_than_its_image_is_refused_by_the_header():
