@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import beta  # type: ignore[import-untyped]
+from scipy.stats import beta
 
 from nsa_core.errors import InputError
 
