@@ -21,9 +21,7 @@ import torch
 from hardware import describe
 from real_case_data import CASES, DEFECT, Case
 from real_case_measures import resamples
-from real_case_tables import Column, report
-
-from nsa_core.detector.preset import PASSES
+from real_case_tables import Column, Run, report
 
 OUTPUT = Path(__file__).parent / "results" / "real_case.md"
 RATE = 0.05
@@ -32,14 +30,14 @@ TOY_IMAGES = 18  # of each part
 
 @dataclass(frozen=True)
 class Sizes:
-    """Epochs from scratch (None: the estimator's own), bootstrap samples, folds for suspects."""
+    """Passes of an image from scratch, bootstrap samples, and folds that find suspects."""
 
-    epochs: int | None
+    passes: int
     draws: int
     folds: int
 
 
-FULL, TOY = Sizes(None, 1000, 5), Sizes(2, 20, 2)
+FULL, TOY = Sizes(24_000, 1000, 5), Sizes(50, 20, 2)
 
 
 class Progress:
@@ -59,9 +57,8 @@ class Progress:
 def work_of(case: Case, sizes: Sizes) -> dict[str, float]:
     """Of each step on both training sets, in images through the frozen network, as measured."""
     count = len(case.clean) + len(case.polluted)
-    passes = sizes.epochs * count if sizes.epochs else 2 * PASSES
     return {
-        "from scratch": 0.2 * passes,
+        "from scratch": 0.2 * 2 * sizes.passes,
         "frozen": 3 * count,
         "maps": len(case.polluted) + len(case.test),
         "patches": 2 * (count + 2 * len(case.test)),
@@ -74,7 +71,7 @@ def columns(case: Case, sizes: Sizes, progress: Progress) -> Iterator[Column]:
     samples = resamples(case.test.group, case.test.kind == DEFECT, sizes.draws)
     maps = test_maps = features = None
     for state, train in (("polluted", case.polluted), ("clean", case.clean)):
-        own = ours.from_scratch(train, RATE, sizes.epochs)
+        own = ours.from_scratch(train, RATE, sizes.passes)
         verdicts = [ours.judged(ours.SCRATCH, own, train, own.features(test)["embedding"])]
         progress(f"{case.name}, {state}: from scratch", work["from scratch"] / 2)
         frozen = ours.frozen(train, RATE)
@@ -116,7 +113,7 @@ def main() -> int:
     found = [column for case in cases for column in columns(case, sizes, progress)]
     gone, used = time.perf_counter() - started, time.process_time() - cpu
     took = f"{gone:,.0f} s, {used:,.0f} s of them on the CPU"
-    text = report(found, machine, took, RATE)
+    text = report(found, machine, Run(took, sizes.passes, RATE))
     options.output.write_text(text + "\n")
     print(text)
     return 0

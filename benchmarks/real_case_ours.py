@@ -14,8 +14,10 @@ from nsa_core.models.backbone import LITE
 SCRATCH, FROZEN = "nsa, from scratch", "nsa, pre-trained"
 
 
-def from_scratch(train: Part, rate: float, epochs: int | None) -> AnomalyDetector:
-    """The estimator as it comes, unless a toy has few epochs."""
+def from_scratch(train: Part, rate: float, passes: int) -> AnomalyDetector:
+    """The estimator as it comes, but for the length of its training, in passes of an image."""
+    withheld = AnomalyDetector().calibration
+    epochs = max(1, round(passes / ((1 - withheld) * len(train))))
     return _fitted(AnomalyDetector(epochs=epochs, false_alarm_rate=rate), train)
 
 
