@@ -13,6 +13,7 @@ from real_case_ours import FROZEN, SCRATCH
 from real_case_peers import PATCHES, SIDE, Verdict
 
 from nsa_core import auroc
+from nsa_core.detector.preset import PASSES
 from nsa_core.metrics.ranking import auprc
 
 OURS = (SCRATCH, FROZEN)
@@ -144,9 +145,10 @@ def report(found: Sequence[Column], machine: dict[str, str], run: Run) -> str:
         "# A real case: tiles, solar cells and screws",
         f"Made by `python benchmarks/real_case.py {' '.join(sys.argv[1:])}` in {run.took}. What it "
         "means is in `docs/real_case.md`.",
-        f"Reduced to fit one core: from scratch {run.passes:,} passes of an image instead of the "
-        "estimator's 64,000; the frozen network (EfficientNet-Lite0, of every detector but the "
-        f"first) sees {SIDE} pixels instead of 192 or 224. n = 1 fit of each detector with seed 0, "
+        f"Reduced to fit one core: from scratch {run.passes:,} passes of an image, where the "
+        f"estimator by itself makes {PASSES:,}; the frozen network (EfficientNet-Lite0, of every "
+        f"detector but the first) sees {SIDE} pixels, where ours by itself takes up to 224. n = 1 "
+        "fit of each detector with seed 0, "
         "so intervals are of the test images, not of trainings: the middle 95 % of "
         f"{len(found[0].draws):,} bootstrap samples of whole groups, which are runs of "
         "neighbouring tiles and modules of solar cells; every screw is one.",
