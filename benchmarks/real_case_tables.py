@@ -145,8 +145,8 @@ def report(found: Sequence[Column], machine: dict[str, str], run: Run) -> str:
         "# A real case: tiles, solar cells and screws",
         f"Made by `python benchmarks/real_case.py {' '.join(sys.argv[1:])}` in {run.took}. What it "
         "means is in `docs/real_case.md`.",
-        f"Reduced to fit one core: from scratch {run.passes:,} passes of an image, where the "
-        f"estimator by itself makes {PASSES:,}; the frozen network (EfficientNet-Lite0, of every "
+        f"Reduced to fit one core: from scratch {run.passes:,} passes of an image (the "
+        f"estimator's own are {PASSES:,}); the frozen network (EfficientNet-Lite0, of every "
         f"detector but the first) sees {SIDE} pixels, where ours by itself takes up to 224. n = 1 "
         "fit of each detector with seed 0, "
         "so intervals are of the test images, not of trainings: the middle 95 % of "
