@@ -1,7 +1,6 @@
 """Frozen and adapted backbones: what is trained, what is kept, and what a trial of them is."""
 
 import dataclasses
-import sys
 
 import numpy as np
 import pytest
@@ -12,7 +11,7 @@ from nsa_core import InputError, TrialConfig, auroc, methods, one_class_split, t
 from nsa_core.methods import PANDA, Frozen, MeanShifted
 from nsa_core.models import NormVariant, ResNet
 from nsa_core.scorers import CosineKNN
-from nsa_core.training import build_method
+from nsa_core.training import build, build_method
 from nsa_core.training.optimiser import build_optimiser
 from tests.nsa_core.waits import Waits
 
@@ -88,8 +87,7 @@ def test_all_layers_of_a_resnet_are_scored_and_summed(split, weights):
 @pytest.fixture
 def narrow(monkeypatch):
     """A network in place of ResNet-18 that is evaluated in a tenth of the time."""
-    module = sys.modules["nsa_core.training.train"]
-    monkeypatch.setattr(module, "_encoder", lambda config: ResNet(10, 8))
+    monkeypatch.setattr(build, "_encoder", lambda config, blank: ResNet(10, 8))
 
 
 @pytest.mark.parametrize("name", NAMES)
