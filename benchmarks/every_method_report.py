@@ -1,5 +1,6 @@
 """The report of ``benchmarks/every_method.py``, made from its store alone."""
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -12,7 +13,7 @@ from tracking import open_store
 from tracking.report.statistics import class_mean, interval, paired_test
 
 Row = dict[str, Any]
-COMMON = ("k-cos", "c-cos", "cosine-knn", "kde", "gaussian-density", "oc-svm")
+COMMON = ("k-cos", "c-cos", "cosine-knn", "kde", "oc-svm")
 PAIRS = (("simsiam", "both"), ("byol", "both"), ("simclr", "f"), ("simclr-shifted", "f"))
 
 
@@ -33,8 +34,9 @@ def report(store: Path, size: str) -> str:
         f"- {row['method']} {row['norm']}, {row['class_name']}, p = {row['pollution']:g}, seed "
         f"{row['seed']}: {row['status']}. {row['message']}"
         for row in trials
-        if row["status"] != "finished"
+        if row["status"] not in ("finished", "pending", "running")
     ]
+    missing = sum(row["status"] in ("pending", "running") for row in trials)
     classes = sorted({row["class_name"] for row in trials})
     machine = describe(torch.device("cpu"))
     return "\n\n".join(
@@ -46,7 +48,8 @@ def report(store: Path, size: str) -> str:
             "EfficientNet-Lite0 of ImageNet at 64 pixels, adapted in 40 steps), narrow heads, a "
             "rate for so short a training; all else is each method's published training. "
             f"{len(ended)} of {len(trials)} trials finished. AUROC in percent at the last epoch, "
-            "never the best one: mean over classes and seeds [95 % interval over classes].",
+            "never the best one: mean over classes and seeds [95 % interval over classes, "
+            "cut at 100]; κ and seconds of a trial are medians.",
             markdown_table(["", "this machine"], [[k, v] for k, v in machine.items()]),
             *(table(ended, share) for share in sorted({row["pollution"] for row in trials})),
             "## What pollution costs, and the paper's orderings",
@@ -55,7 +58,8 @@ def report(store: Path, size: str) -> str:
             markdown_table(["difference", "mean [interval]", "of pairs above 0", "p"],
                            list(orderings(ended))),
             "## Trials that did not finish",
-            "\n".join(others) or "None.",
+            "\n".join(others) or "None ended badly.",
+            *([f"{missing} have not been run yet."] if missing else []),
         ]
     ) + "\n"  # fmt: skip
 
@@ -99,9 +103,9 @@ def _mean(rows: list[Row], cell: tuple[str, str]) -> str:
     return _said(groups) if groups else "-"
 
 
-def _said(groups: dict[str, list[float]], form: str = ".1f") -> str:
+def _said(groups: dict[str, list[float]], form: str = ".1f", highest: float = 100.0) -> str:
     bounds = interval(groups)
-    shown = f" [{bounds[0]:{form}}, {bounds[1]:{form}}]" if bounds else ""
+    shown = f" [{bounds[0]:{form}}, {min(bounds[1], highest):{form}}]" if bounds else ""
     return f"{class_mean(groups):{form}}{shown}"
 
 
@@ -117,14 +121,15 @@ def orderings(ended: list[Row]) -> Iterable[list[str]]:
         groups: dict[str, list[float]] = defaultdict(list)
         for unit in units:
             try:
-                groups[unit[0]].append(value(unit))
+                difference = value(unit)
             except KeyError:  # a trial of the pair has not finished
                 continue
+            groups[unit[0]].append(difference)
         if not groups:
             return [name, "no pair", "-", "-"]
         flat = [each for group in groups.values() for each in group]
         above = f"{sum(each > 0 for each in flat)} of {len(flat)}"
-        return [name, _said(groups, "+.1f"), above, f"{paired_test(groups):.2g}"]
+        return [name, _said(groups, "+.1f", math.inf), above, f"{paired_test(groups):.2g}"]
 
     for method, norm in PAIRS:
         for share in (0.0, 0.1):
