@@ -25,16 +25,14 @@ def benchmarks_on_the_path():
 def test_every_registered_method_is_in_the_grid_clean_and_polluted(tmp_path):
     from every_method import SHARES, reduced, study
 
-    pixels = np.random.default_rng(0).integers(0, 256, (400, 1, 28, 28), dtype=np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (800, 1, 28, 28), dtype=np.uint8)
     names = ("Coat", "Shirt", "Bag", *"0123456")
-    images = ImageSet(pixels, np.arange(400) % 10, names)
-    for split, count in (("train", 30), ("test", 5)):
+    images = ImageSet(pixels, np.arange(800) % 10, names)
+    for split, count in (("train", 70), ("test", 5)):
         table = reduced(images, count)
         assert table["label"].value_counts().field("counts").to_pylist() == [count] * 10
         pq.write_table(table, tmp_path / f"fashion-{split}.parquet")
-    grid = build_grid(
-        study(str(tmp_path / "fashion-{split}.parquet")), "quick", overrides={"batch_size": 16}
-    )
+    grid = build_grid(study(str(tmp_path / "fashion-{split}.parquet")), "quick")
     assert {config.method for config in grid.configs} == set(methods.available())
     cells = {(each.normal_class, each.seed, each.pollution) for each in grid.configs}
     assert len(cells) == 3 * 2 * len(SHARES)
