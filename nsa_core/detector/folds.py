@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nsa_core.detector.groups import group_of
 from nsa_core.errors import InputError, whole
 from nsa_core.seeds import derive_seed
 
@@ -26,11 +27,7 @@ def fold_rows(
     whole("folds", folds, 2)
     if not 0 <= fold < folds:
         raise InputError(f"fold is {fold}; with {folds} folds need 0 to {folds - 1}")
-    members = np.arange(count)
-    if groups is not None:
-        if len(groups) != count:
-            raise InputError(f"groups has {len(groups)} entries; need one for each of {count}")
-        members = np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
+    members = group_of(count, groups)
     sizes = np.bincount(members, minlength=1)
     if len(sizes) < folds or not count:
         what = "images" if groups is None else "groups"

@@ -69,6 +69,14 @@ def given(source: Any, **reading: Any) -> Named:
     return Given(images, tuple(map(str, range(len(images)))), digest.hexdigest())
 
 
+def some(pictures: Named, rows: npt.NDArray[np.int64]) -> Given:
+    """The images of these rows."""
+    names = tuple(pictures.names[row] for row in rows)
+    digest = hashlib.sha256(pictures.fingerprint.encode())
+    digest.update(np.ascontiguousarray(rows).data)
+    return Given(pictures.images[rows], names, digest.hexdigest())
+
+
 def batches(source: Any, shape: Shape, **reading: Any) -> Iterator[Images]:
     """The images of a source, uint8 [B, C, H, W], a few hundred at a time; files are read as they
     are asked for.

@@ -18,7 +18,6 @@ Near duplicates vouch for each other: ``groups`` keeps those of one part, or of 
 one fold. Outliers that are many and alike are a second kind of normal: nothing here tells which.
 """
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from nsa_core.detector.detector import AnomalyDetector
 from nsa_core.detector.folds import Rows, fold_rows
-from nsa_core.detector.images import Given, Named
+from nsa_core.detector.images import some
 from nsa_core.errors import InputError, whole
 from nsa_core.scorers import Scores
 from nsa_core.seeds import derive_seed
@@ -135,8 +134,8 @@ def judge_fold(
     others = np.setdiff1d(np.arange(len(pictures.names)), rows)
     seed = derive_seed(detector.seed, "suspects", folds, fold)
     judge = clone(detector).set_params(calibration=0.0, seed=seed)
-    judge.fit(_some(pictures, others), on_epoch=on_epoch)
-    scores = in_quartile_ranges(judge.anomaly_scores(_some(pictures, rows)))
+    judge.fit(some(pictures, others), on_epoch=on_epoch)
+    scores = in_quartile_ranges(judge.anomaly_scores(some(pictures, rows)))
     return Judged(fold, folds, rows, scores, time.perf_counter() - started)
 
 
@@ -179,7 +178,7 @@ def left_out_scores(detector: AnomalyDetector, X: Any) -> Suspects:  # noqa: N80
     scores = np.empty(len(pictures.names))
     scores[detector.train_rows_] = in_quartile_ranges(detector.scorer_.leave_one_out())
     if len(withheld := detector.calibration_rows_):
-        unseen = detector.anomaly_scores(_some(pictures, withheld))
+        unseen = detector.anomaly_scores(some(pictures, withheld))
         scores[withheld] = in_quartile_ranges(unseen)
     return Suspects(scores, pictures.names)
 
@@ -191,10 +190,3 @@ def in_quartile_ranges(scores: Scores) -> Scores:
     low, middle, high = np.quantile(scores, (0.25, 0.5, 0.75))
     found: Scores = (scores - middle) / (high - low or scores.std() or 1.0)
     return found
-
-
-def _some(pictures: Named, rows: Rows) -> Given:
-    names = tuple(pictures.names[row] for row in rows)
-    digest = hashlib.sha256(pictures.fingerprint.encode())
-    digest.update(np.ascontiguousarray(rows).data)
-    return Given(pictures.images[rows], names, digest.hexdigest())

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nsa_core.detector.conformal import is_promised, least_rate
+from nsa_core.detector.groups import group_of
 from nsa_core.errors import InputError, real
 from nsa_core.seeds import derive_seed
 
@@ -36,11 +37,7 @@ def split_rows(
     """
     if not 0 <= real("calibration", share) <= MOST:
         raise InputError(f"calibration is {share}; need a share in [0, {MOST}]")
-    members = np.arange(count)
-    if groups is not None:
-        if len(groups) != count:
-            raise InputError(f"groups has {len(groups)} entries; need one for each of {count}")
-        members = np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
+    members = group_of(count, groups)
     sizes = np.bincount(members)
     order = np.random.default_rng(derive_seed(seed, "calibration")).permutation(len(sizes))
     aside = np.zeros(len(sizes), dtype=np.bool_)

@@ -4,13 +4,14 @@ Those of training are read again from where they were at the fit.
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nsa_core.errors import InputError
-from studies.detect.command import Progress, Said, add_reading, checked_out, command_parser, run
+from studies.detect.command import Said, add_reading, checked_out, command_parser, run
 from studies.detect.fit import training_pictures
+from studies.detect.reading import read_in_batches
 
 if TYPE_CHECKING:
     import numpy as np
@@ -113,40 +114,20 @@ def _most_suspect(
 
 
 def _of_folder(detector: "AnomalyDetector", asked: argparse.Namespace) -> "Judged":
-    from nsa_core.data.picture_search import find
-    from nsa_core.data.pictures import picture_batches
     from studies.detect.judged import judged
 
-    channels, *size = detector.image_shape_
-    progress, total = Progress("scoring"), len(find(asked.folder, asked.split).names)
-
-    def told() -> Iterator["Pictures"]:
-        done = 0
-        for batch in picture_batches(
-            asked.folder,
-            split=asked.split,
-            size=size,
-            resize=detector.resize,
-            on_broken="skip" if asked.skip_broken else "refuse",
-            channels=channels,
-        ):
-            yield batch
-            done += len(batch) + len(batch.skipped)
-            progress(done / total)
-
-    return judged(told(), detector.anomaly_scores, _EXTREMES)
+    batches = read_in_batches(detector, asked.folder, asked.split, asked.skip_broken)
+    return judged(batches, detector.anomaly_scores, _EXTREMES)
 
 
 def _withheld(detector: "AnomalyDetector", training: "Pictures") -> "Judged | None":
-    from nsa_core.detector.images import Given
+    from nsa_core.detector.images import some
     from studies.detect.judged import judged
 
     rows = detector.calibration_rows_
     if not len(rows):
         return None
-    names = tuple(training.names[row] for row in rows)
-    withheld = Given(training.images[rows], names, training.fingerprint)
-    return judged([withheld], detector.anomaly_scores, _EXTREMES)
+    return judged([some(training, rows)], detector.anomaly_scores, _EXTREMES)
 
 
 def _heat(

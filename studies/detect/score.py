@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from nsa_core import __version__
 from studies.detect.command import (
-    Progress,
     Said,
     add_reading,
     checked_out,
@@ -15,6 +14,7 @@ from studies.detect.command import (
     run,
     skipped_lines,
 )
+from studies.detect.reading import read_in_batches
 from tracking.text import printable
 
 if TYPE_CHECKING:
@@ -103,31 +103,17 @@ def scored(
     """Names, scores and what was left out, a batch of images in memory at a time.
 
     Raises:
-        InputError: as ``picture_batches``, or images of another size without a policy of the fit.
+        InputError: as ``read_in_batches``.
     """
     import numpy as np
 
-    from nsa_core.data.picture_search import find
-    from nsa_core.data.pictures import picture_batches
-
-    on_broken = "skip" if skip_broken else "refuse"
-    channels, *size = detector.image_shape_
     names: list[str] = []
     parts: list[Any] = []
     skipped: list[tuple[str, str]] = []
-    progress, total = Progress("scoring"), len(find(source, split).names)
-    for batch in picture_batches(
-        source,
-        split=split,
-        size=size,
-        resize=detector.resize,
-        on_broken=on_broken,
-        channels=channels,
-    ):
+    for batch in read_in_batches(detector, source, split, skip_broken):
         parts.append(detector.anomaly_scores(batch))
         names.extend(batch.names)
         skipped.extend(batch.skipped)
-        progress((len(names) + len(skipped)) / total)
     return names, np.concatenate(parts), skipped
 
 
