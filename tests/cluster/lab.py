@@ -114,6 +114,16 @@ class Lab:
             entered = self._enter(command, "launcher")
             return subprocess.Popen(entered, stdout=out, stderr=subprocess.STDOUT)
 
+    def hold(self, host: str) -> None:
+        """Stop a host's workers where they are, until they are let go."""
+        for worker in self._workers(host):
+            worker.suspend()
+
+    def let_go(self, host: str) -> None:
+        """Let them go on."""
+        for worker in self._workers(host):
+            worker.resume()
+
     def unplug(self, host: str) -> None:
         """Cut a host off without a word, as a lost power line does, and end all that ran on it."""
         self.run(f"ip link set {host} down")
@@ -123,6 +133,10 @@ class Lab:
         """The command lines of Ray on a host."""
         lines = [" ".join(_words(each)) for each in self._init(host).children(recursive=True)]
         return [line for line in lines if "/ray/" in line or line.startswith("ray::")]
+
+    def _workers(self, host: str) -> list[psutil.Process]:
+        processes = self._init(host).children(recursive=True)
+        return [each for each in processes if " ".join(_words(each)).startswith("ray::")]
 
     def namespaces(self) -> set[str]:
         """Names of the namespaces that launcher and hosts have to themselves."""

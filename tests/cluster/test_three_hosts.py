@@ -155,12 +155,14 @@ def tell(lab: Lab) -> Story:
         except AssertionError as error:
             raise AssertionError(f"{error}; the study wrote:\n{log.read_text()}") from None
 
-    wait_in_study(lambda: hosts_of(story.store) >= set(HOSTS), "trials on every host")
+    held: set[str] = set()
+    wait_in_study(lambda: hold_trials(lab, story.store, held), "trials on every host")
     note("every host has trials")
     story.sockets = {host: sockets(lab, host) for host in HOSTS}
-    wait_in_study(lambda: in_training(story.store, "right"), "a trial in the middle of training")
     lab.unplug("right")
-    story.cut_off = in_training(story.store, "right")
+    story.cut_off = on_host(story.store, "right", 1)
+    lab.let_go("head")
+    lab.let_go("left")
     story.hosts_at_death = {row["trial_id"]: row["host"] for row in trials(story.store)}
     note("the third host is cut off")
     story.answers = answers(lab)
@@ -213,18 +215,29 @@ def trials(store: Path) -> list[dict]:
     return open_store(store).trials().to_pylist() if (store / "store.json").exists() else []
 
 
-def hosts_of(store: Path) -> set[str]:
-    """Hosts that have some trial."""
-    return {row["host"] for row in trials(store)}
+def hold_trials(lab: Lab, store: Path, held: set[str]) -> bool:
+    """Stop each host at a trial, the third in the middle of its training; say when all are held.
+
+    A host that starts sooner would otherwise end its trials and take those of a slower one.
+    """
+    for host in set(HOSTS) - held:
+        least = 1 if host == "right" else 0
+        if on_host(store, host, least):
+            lab.hold(host)
+            if on_host(store, host, least):
+                held.add(host)
+            else:  # it went on meanwhile
+                lab.let_go(host)
+    return held == set(HOSTS)
 
 
-def in_training(store: Path, host: str) -> list[str]:
-    """Trials that run on a host and have recorded an epoch, but not their last."""
+def on_host(store: Path, host: str, least: int) -> list[str]:
+    """Trials that run on a host and have recorded at least so many epochs, but not their last."""
     return [
         row["trial_id"]
         for row in trials(store)
         if (row["host"], row["status"]) == (host, "running")
-        and 1 <= open_store(store).trial(row["trial_id"]).dynamics().num_rows < 3
+        and least <= open_store(store).trial(row["trial_id"]).dynamics().num_rows < 3
     ]
 
 
