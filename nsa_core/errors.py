@@ -42,6 +42,13 @@ def real(name: str, value: object) -> float:
     return float(value)
 
 
+def positive(name: str, value: object) -> float:
+    """Convert to float above 0, or raise an InputError that names the value."""
+    if not (number := real(name, value)) > 0:
+        raise InputError(f"{name} is {value!r}; need a number above 0")
+    return number
+
+
 def whole(name: str, value: object, least: int) -> int:
     """Check for a whole number of at least ``least``, or raise an InputError that names it."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:

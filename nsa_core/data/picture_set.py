@@ -9,9 +9,13 @@ import numpy as np
 from nsa_core.data.class_names import checked_names
 from nsa_core.data.image_parquet import is_image_parquet
 from nsa_core.data.image_set import ImageSet
+from nsa_core.data.picture_search import picture_splits
 from nsa_core.data.picture_source import kind_of
 from nsa_core.data.pictures import read_pictures
 from nsa_core.errors import InputError, unknown
+
+ONLY_CLASS = "normal"
+"""What the images of a folder without classes are, if it has no test."""
 
 _OPTIONS = ("size", "resize", "on_broken")
 _SIZE = re.compile(r"(\d{1,9})(?:x(\d{1,9}))?")
@@ -30,7 +34,8 @@ def picture_set(name: str, split: str, root: Path | None) -> ImageSet:
 
     ``name`` is a path, relative to ``root`` if given, optionally followed by options as an address
     has them: ``tiles?size=96&resize=pad&on_broken=skip`` (see ``read_pictures``; a size may be
-    ``HEIGHTxWIDTH``). ``split="all"`` takes all.
+    ``HEIGHTxWIDTH``). ``split="all"`` takes all. A folder without classes and without a test has
+    one class, ``ONLY_CLASS``.
 
     Raises:
         InputError: as ``read_pictures``, an unknown option, or images without a class.
@@ -47,14 +52,17 @@ def picture_set(name: str, split: str, root: Path | None) -> ImageSet:
         resize=options.get("resize", "refuse"),
         on_broken=options.get("on_broken", "refuse"),
     )
-    if found.labels is None:
-        raise InputError(
-            f"{path}: {found.names[0]} has no class; a study needs {split}/CLASS/... in a folder, "
-            "or a column 'label'"
-        )
-    classes = checked_names(path, found.class_names, len(found.class_names), "class folder")
+    names, of_images = found.class_names, found.labels
+    if of_images is None:
+        if not _is_for_training_alone((root or Path()) / path):
+            raise InputError(
+                f"{path}: {found.names[0]} has no class; a study with a test needs "
+                f"{split}/CLASS/... in a folder, or a column 'label'"
+            )
+        names, of_images = (ONLY_CLASS,), (ONLY_CLASS,) * len(found.names)
+    classes = checked_names(path, names, len(names), "class folder")
     numbers = {each: number for number, each in enumerate(classes)}
-    labels = np.array([numbers[each] for each in found.labels], dtype=np.int64)
+    labels = np.array([numbers[each] for each in of_images], dtype=np.int64)
     digest = hashlib.sha256(repr((found.fingerprint, classes)).encode())
     digest.update(labels.data)
     return ImageSet(found.images, labels, classes, digest.hexdigest())
@@ -67,6 +75,10 @@ def _parts(name: str, root: Path | None) -> tuple[str, dict[str, str]]:
         return name, {}
     pairs = [each.partition("=") for each in options.split("&")]
     return path, {key: value for key, _, value in pairs}
+
+
+def _is_for_training_alone(path: Path) -> bool:
+    return kind_of(path) == "folder" and set(picture_splits(path)) <= {"train"}
 
 
 def _size(name: str, text: str) -> tuple[int, int]:

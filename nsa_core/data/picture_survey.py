@@ -114,7 +114,7 @@ def refuse_broken(found: Found, broken: list[tuple[str, str]], wanted: Wanted) -
     if broken and wanted.on_broken == "refuse":
         raise InputError(
             f"{found.where}: {len(broken)} of {total} images cannot be read: {listed}; repair or "
-            "remove them, or leave them out with on_broken=skip"
+            "remove them, or skip them (on_broken=skip, or --skip-broken of a command)"
         )
     if len(broken) > MOST_BROKEN * total:
         raise InputError(
@@ -146,8 +146,8 @@ def _one_shape(found: Found, shapes: dict[str, Shape], wanted: Wanted) -> Shape:
             for (high, wide), number in sizes.most_common(_LISTED)
         ) + ", ..." * (len(sizes) > _LISTED)
         asked = f"not all of {size[0]}x{size[1]}" if size else f"of {len(sizes)} sizes"
-        need = "need resize=stretch, crop or pad" if size else "need a size and a way to it, such"
-        need += "" if size else " as size=96 and resize=pad (or stretch, crop)"
+        need = "" if size else "a size (such as 96) and "
+        need = f"need {need}a resize policy: stretch, crop or pad"
         raise InputError(f"{found.where}: images are {asked}: {listed}; {need}")
     channels = wanted.channels or max(shape[0] for shape in shapes.values())
     return channels, *size

@@ -94,7 +94,7 @@ def batches(source: Any, shape: Shape, **reading: Any) -> Iterator[Images]:
         if (found := shape_of(images)) != shape:
             raise InputError(
                 f"images are {_words(found)}, and the detector was fit on {_words(shape)}; give it "
-                "those, or fit it with resize=stretch, crop or pad for any size"
+                "those, or fit it with a resize policy (stretch, crop or pad) for any size"
             )
         yield images
 

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nsa_core.augment import Augmentation, augment
-from nsa_core.errors import InputError
+from nsa_core.errors import positive
 from nsa_core.methods.method import Augment, Method
 from nsa_core.methods.rotations import QUARTERS, turned, turns
 from nsa_core.methods.simclr import nt_xent
@@ -60,9 +60,7 @@ class CSI(Method):
         samples: int = 40,
     ) -> None:
         super().__init__()
-        if not temperature > 0:
-            raise InputError(f"temperature is {temperature}; need a number above 0")
-        self.temperature = temperature
+        self.temperature = positive("temperature", temperature)
         self.samples = samples
         self.encoder = encoder
         width = encoder.features

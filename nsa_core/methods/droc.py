@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nsa_core.augment import Augmentation
-from nsa_core.errors import InputError
+from nsa_core.errors import positive
 from nsa_core.methods.method import Augment, Method
 from nsa_core.methods.rotations import QUARTERS, rotations
 from nsa_core.models import NormScale, NormVariant, ResNet, mlp, unit_norm_if
@@ -62,9 +62,7 @@ class DROC(Method):
         norm_scale: NormScale = NormScale.ONE,
     ) -> None:
         super().__init__()
-        if not temperature > 0:
-            raise InputError(f"temperature is {temperature}; need a number above 0")
-        self.temperature = temperature
+        self.temperature = positive("temperature", temperature)
         self.encoder = encoder
         self.f_norm = unit_norm_if(norm.on_embedding, norm_scale)
         self.projector = mlp(

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from nsa_core.errors import InputError
+from nsa_core.errors import InputError, positive
 from nsa_core.methods.droc import DROC_VIEWS
 from nsa_core.methods.method import Augment, Method
 from nsa_core.methods.rotations import rotations
@@ -59,7 +59,7 @@ class FIRM(Method):
         super().__init__()
         if head_layers < 2:
             raise InputError(f"head_layers is {head_layers}; need at least 2")
-        self.temperature = temperature
+        self.temperature = positive("temperature", temperature)
         self.encoder = encoder
         self.f_norm = unit_norm_if(norm.on_embedding, norm_scale)
         self.projector = mlp(

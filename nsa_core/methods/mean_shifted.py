@@ -5,6 +5,7 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor
 
+from nsa_core.errors import positive
 from nsa_core.methods.method import Augment
 from nsa_core.methods.pretrained import Adapted
 from nsa_core.methods.simclr import nt_xent
@@ -38,7 +39,7 @@ class MeanShifted(Adapted):
 
     def __init__(self, encoder: Encoder, norm: NormVariant, *, temperature: float = 0.25) -> None:
         super().__init__(encoder, norm)
-        self.temperature = temperature
+        self.temperature = positive("temperature", temperature)
 
     def phi(self, embedding: Tensor) -> Tensor:
         """The embedding as a unit vector."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
-from nsa_core.errors import InputError, real, unknown, whole
+from nsa_core.errors import InputError, positive, unknown, whole
 from nsa_core.methods.byol import BYOL
 from nsa_core.methods.csi import CSI
 from nsa_core.methods.droc import DROC
@@ -129,10 +129,8 @@ def checked_options(name: str, given: Mapping[str, object]) -> dict[str, Option]
             checked[key] = str(value)  # the base: a method's name, or it would have no options
         elif isinstance(default, int):
             checked[key] = whole(label, value, 1)
-        elif not (number := real(label, value)) > 0:
-            raise InputError(f"{label} is {value}; need a number above 0")
         else:
-            checked[key] = number
+            checked[key] = positive(label, value)
     return checked
 
 

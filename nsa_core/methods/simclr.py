@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from nsa_core.errors import InputError
+from nsa_core.errors import InputError, positive
 from nsa_core.methods.method import Augment, Method
 from nsa_core.models import NormScale, NormVariant, ResNet, mlp, unit_norm_if
 
@@ -53,9 +53,7 @@ class SimCLR(Method):
                 f"norm is {norm.value!r}, but SimCLR has no predictor for a g-norm to feed; "
                 "use 'none' or 'f'"
             )
-        if not temperature > 0:
-            raise InputError(f"temperature is {temperature}; need a number above 0")
-        self.temperature = temperature
+        self.temperature = positive("temperature", temperature)
         self.encoder = encoder
         self.f_norm = unit_norm_if(norm.on_embedding, norm_scale)
         self.projector = mlp(

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from nsa_core.augment import Augmentation
-from nsa_core.errors import InputError
+from nsa_core.errors import InputError, positive
 from nsa_core.methods.method import Augment, Method
 from nsa_core.methods.rotations import rotations
 from nsa_core.methods.unilateral import unilateral_contrast
@@ -65,7 +65,8 @@ class UniConHA(Method):
         super().__init__()
         if not 1 <= first_stage <= STAGES:
             raise InputError(f"first_stage is {first_stage}; need a stage from 1 to {STAGES}")
-        self.temperature, self.soft_temperature = temperature, soft_temperature
+        self.temperature = positive("temperature", temperature)
+        self.soft_temperature = positive("soft_temperature", soft_temperature)
         self.encoder = encoder
         self.f_norm = unit_norm_if(norm.on_embedding, norm_scale)
         self.stages = range(first_stage, STAGES + 1)

@@ -72,7 +72,7 @@ def _score(asked: argparse.Namespace) -> Said:
         flagged = scores > -detector.offset_
     about = {
         "model": asked.model,
-        "model_sha256": detector.fingerprint_,
+        "training_fingerprint": detector.fingerprint_,
         "nsa": __version__,
         "scorer": detector.scorer,
         "threshold": None if not np.isfinite(detector.offset_) else -detector.offset_,

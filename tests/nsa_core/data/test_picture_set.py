@@ -44,7 +44,11 @@ def test_an_absolute_path_and_all_of_it(tmp_path):
 def test_the_name_says_how_images_get_their_size(tmp_path):
     tiles(tmp_path)
     tree(tmp_path, "train/good/large.png", shape=(20, 30, 3))
-    said("of 2 sizes: .*size=96 and resize=pad", str(tmp_path), "train")
+    said(
+        "of 2 sizes: .*need a size .such as 96. and a resize policy: stretch, crop or pad",
+        str(tmp_path),
+        "train",
+    )
     found = load_images(f"{tmp_path}?size=8&resize=pad", "train")
     assert found.images.shape == (9, 3, 8, 8)
     assert load_images(f"{tmp_path}?resize=crop&size=8x10", "test").images.shape == (3, 1, 8, 10)
@@ -106,13 +110,31 @@ def test_what_is_no_data_set(tmp_path):
     tree(tmp_path / "classes", "good/1.png", "bad/2.png")
     said("is not divided into train/ and test/", "classes", "test", tmp_path)
     tree(tmp_path / "flat", "train/1.png", "test/2.png")
-    said("train/1.png has no class; a study needs train/CLASS/", "flat", "train", tmp_path)
+    said(
+        "train/1.png has no class; a study with a test needs train/CLASS/",
+        "flat",
+        "train",
+        tmp_path,
+    )
     tree(tmp_path / "one", "train/good/1.png")
     said("unknown split of folder .* 'test'", "one", "test", tmp_path)
     said("unknown split 'val'", "one", "val", tmp_path)
     tree(tmp_path / "names", "train/bad\nname/1.png")
     said("the name of class 0 is 'bad.nname'; need printable", "names", "train", tmp_path)
     said("unprintable characters", f"{tmp_path}/names?size=\n", "train")
+
+
+@pytest.mark.parametrize("start", ["train/", "", "part one/"])
+def test_a_flat_folder_without_a_test_split_is_one_class(tmp_path, start):
+    tree(
+        tmp_path / "tiles",
+        *(f"{start}{n}.png" for n in range(6)),
+        "7.png" if start == "part one/" else f"{start}8.png",
+    )
+    train, test = load_splits("tiles", tmp_path)
+    assert test is None
+    assert train.class_names == ("normal",)
+    assert train.labels.tolist() == [0] * 7
 
 
 @pytest.mark.parametrize("start", ["train/", ""])

@@ -34,9 +34,11 @@ def with_broken(folder, broken: int, whole: int):
 def test_mixed_sizes_need_a_policy(tmp_path):
     tree(tmp_path, "a.png", "b.png")
     tree(tmp_path, "c.png", shape=(8, 6, 3))
-    refused("of 2 sizes: 2 of 4x6 .b.png., 1 of 8x6 .c.png.; need a size and a way to it", tmp_path)
+    refused(
+        "of 2 sizes: 2 of 4x6 .b.png., 1 of 8x6 .c.png.; need a size .such as 96. and", tmp_path
+    )
     refused("of 2 sizes", tmp_path, resize="pad")
-    refused("not all of 4x6: .*; need resize=stretch, crop or pad", tmp_path, size=(4, 6))
+    refused("not all of 4x6: .*; need a resize policy: stretch, crop or pad", tmp_path, size=(4, 6))
     for policy in ("stretch", "crop", "pad"):
         found = read_pictures(tmp_path, size=(5, 7), resize=policy).images
         assert found.shape == (3, 3, 5, 7)
@@ -49,7 +51,7 @@ def test_images_of_one_size_keep_it_and_are_made_no_other_unasked(tmp_path):
     assert read_pictures(tmp_path, resize="pad").images.shape == (2, 1, 4, 6)
     assert read_pictures(tmp_path, size=(4, 6)).images.shape == (2, 1, 4, 6)
     refused("not all of 6x6: 2 of 4x6", tmp_path, size=6)
-    with pytest.raises(InputError, match=r"a\.png is 4x6, not 6x6; need resize"):
+    with pytest.raises(InputError, match=r"a\.png is 4x6, not 6x6; need a resize policy"):
         list(picture_batches(tmp_path, size=6, channels=1))
 
 
@@ -68,7 +70,7 @@ def test_channels_are_those_of_all_unless_asked_for(tmp_path):
 
 def test_broken_files_are_named_and_skipped_only_on_request(tmp_path):
     with_broken(tmp_path, 3, 17)
-    refused("of 20 images cannot be read: 000.png .*leave them out with on_broken=skip", tmp_path)
+    refused("of 20 images cannot be read: 000.png .*skip them .on_broken=skip", tmp_path)
     found = read_pictures(tmp_path, on_broken="skip")
     assert [name for name, _ in found.skipped] == ["000.png", "004.png", "008.png"]
     assert all(reason for _, reason in found.skipped)

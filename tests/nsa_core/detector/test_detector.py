@@ -296,7 +296,9 @@ def test_other_images_than_it_was_fit_on_are_refused(fitted, digit_images):
     coloured = np.stack([digit_images[0][:2]] * 3, axis=-1)
     with pytest.raises(InputError, match="images are colour 16x16, and the detector was fit on gr"):
         fitted.predict(coloured)
-    with pytest.raises(InputError, match=r"images are grey 8x16, and .* with resize=stretch, crop"):
+    with pytest.raises(
+        InputError, match=r"images are grey 8x16, and .* with a resize policy .stretch, crop"
+    ):
         fitted.predict(digit_images[0][:2, :8])
 
 

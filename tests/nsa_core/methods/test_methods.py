@@ -1,11 +1,16 @@
 """The registry of methods, and what a step of each must be like; see also ``test_contract``."""
 
+import inspect
+from importlib import import_module
+from pkgutil import iter_modules
+
 import pytest
 import torch
 
 from nsa_core import InputError, NormVariant, methods
 from nsa_core.augment import Augmentation, augment
 from nsa_core.methods import SimCLR
+from nsa_core.methods.method import Method
 from nsa_core.models import ResNet
 from tests.nsa_core.methods.small import FROM_SCRATCH, SMALL
 from tests.nsa_core.waits import Waits
@@ -150,6 +155,27 @@ def test_unknown_methods_and_options_are_refused_by_name():
         methods.build("byol", encoder, NormVariant.NONE, {"emma": 0.9})
     with pytest.raises(InputError, match="simsiam's option projector_dim is 0"):
         methods.build("simsiam", encoder, NormVariant.NONE, {"projector_dim": 0})
+
+
+def with_temperatures():
+    """All classes of methods that take one, with its name: each is checked by itself, too."""
+    modules = [
+        import_module(f"nsa_core.methods.{each.name}") for each in iter_modules(methods.__path__)
+    ]
+    found = {kind for module in modules for kind in vars(module).values() if inspect.isclass(kind)}
+    for kind in sorted(
+        (kind for kind in found if issubclass(kind, Method)), key=lambda k: k.__name__
+    ):
+        for option in inspect.signature(kind).parameters:
+            if option.endswith("temperature"):
+                yield pytest.param(kind, option, id=f"{kind.__name__}-{option}")
+
+
+@pytest.mark.parametrize("value", [0, -1.0, float("nan")])
+@pytest.mark.parametrize(("kind", "option"), with_temperatures())
+def test_a_temperature_that_is_not_above_0_is_refused(kind, option, value):
+    with pytest.raises(InputError, match=f"{option} is {value}"):
+        kind(ResNet(10, 2), NormVariant.NONE, **{option: value})
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from nsa_core import InputError, NormVariant
+from nsa_core import NormVariant
 from nsa_core.methods import SimCLR
 from nsa_core.methods.simclr import nt_xent
 from nsa_core.models import ResNet
@@ -75,9 +75,3 @@ def test_head_is_drocs_cut_to_two_layers():
     shapes = [tuple(value.shape) for value in method.projector.parameters()]
     assert shapes == [(512, 32), (512,), (512,), (128, 512)]  # no biases but the batch norm's
     assert method.temperature == 0.2
-
-
-@pytest.mark.parametrize("temperature", [0, -1.0, float("nan")])
-def test_a_temperature_that_is_not_above_0_is_refused(temperature):
-    with pytest.raises(InputError, match=f"temperature is {temperature}"):
-        SimCLR(ResNet(10, 2), NormVariant.F, temperature=temperature)
