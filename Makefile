@@ -1,5 +1,6 @@
 # make study   what polluted training data cost, on real handwritten digits; two minutes, two cores
-# make test    the whole test suite
+# make test    the test suite, but for the faults
+# make faults  studies that are killed, starved and cut off in every way that docs/faults.md names
 # make ui      MLflow on loopback, on the store of the last study: STORE=results/NAME for another
 # make report  the report of that store as a page
 # make docs    the documents as a site: site/index.html
@@ -20,13 +21,16 @@ STORE  ?= $(shell ls -td results/*/store.json 2>/dev/null | head -1 | sed 's,/st
 PORT   ?= 5000
 QUOTED  = '$(subst ','\'',$(STORE))'
 
-.PHONY: study test ui report docs lint audit setup lock clean
+.PHONY: study test faults ui report docs lint audit setup lock clean
 
 study: setup
 	$(BIN)/python studies/pollution_robustness.py --preset quick
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --ignore=tests/faults
+
+faults: setup
+	$(BIN)/python -m pytest tests/faults
 
 ui: setup
 	@test -f $(QUOTED)/store.json || { echo "no store at" $(QUOTED)"; run make study, or give STORE=..."; exit 1; }

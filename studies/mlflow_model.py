@@ -30,7 +30,8 @@ from tracking import Store, StoreError, TrialRecord, open_store
 from tracking.mlflow.mirror import MlflowMirror
 from tracking.mlflow.place import tracking_uri
 from tracking.report.results import load_results
-from tracking.report.versions import counted
+from tracking.report.versions import counted, is_ranked
+from tracking.selection import last_value
 from tracking.text import printable, without_passwords
 
 _REQUIRED = ("mlflow", "numpy", "onnx", "onnxruntime")
@@ -50,6 +51,7 @@ def log_best(
 
     The best are those with the highest AUROC of the headline on the embedding at the last epoch.
     That is seen with the test's labels: it is good for showing a model, and nothing selects by it.
+    Without test outliers the best trials are those with the highest kappa of the training images.
 
     Args:
         store: with the trials and their checkpoints.
@@ -86,14 +88,21 @@ def log_best(
 
 def best_trials(store: Store, study: str, headline: str) -> list[TrialRecord]:
     """The study's finished trials by AUROC of the headline at the last epoch, the best first; of
-    those alone that a report compares.
+    those alone that a report compares. Without test outliers, by kappa of the training images.
     """
-    trials = counted(load_results(store, study).trials, headline)
-    found = [trial for trial in trials if trial.final(headline) is not None]
-    if not found:
+    trials = load_results(store, study).trials
+    found = counted(trials, headline)
+    if is_ranked(trials):
+        values = {trial.trial_id: trial.final(headline) for trial in found}
+    else:
+        values = {
+            trial.trial_id: last_value(store.trial(trial.trial_id).signals(), "kappa")
+            for trial in found
+        }
+    known = {key: value for key, value in values.items() if value is not None}
+    if not known:
         raise StoreError(f"study {study!r}: no finished trial with a score {headline!r}")
-    ranked = sorted(found, key=lambda trial: trial.final(headline) or 0.0, reverse=True)
-    return [store.trial(trial.trial_id) for trial in ranked]
+    return [store.trial(key) for key in sorted(known, key=lambda key: -known[key])]
 
 
 def _log(detector: TrialDetector, run_id: str, model_id: str) -> str:

@@ -31,7 +31,7 @@ class TrialDetector:
 
     Attributes:
         graph: an ``onnx.ModelProto``.
-        examples: uint8 [2, C, H, W], of the test split.
+        examples: uint8 [2, C, H, W], of the training split.
         about: what the model's metadata says of it.
     """
 
@@ -67,7 +67,7 @@ def trained_detector(record: TrialRecord, scorer_name: str, data_root: str | Non
         "calibrated_by": calibrated_by,
     }
     graph = onnx_model(method, _LAYER, scorer, shape, nn.Identity(), threshold, about=about)
-    return TrialDetector(graph, np.ascontiguousarray(split.test_images[:_EXAMPLES]), about)
+    return TrialDetector(graph, np.ascontiguousarray(split.train_images[:_EXAMPLES]), about)
 
 
 def _threshold(method: Method, scorer: Scorer, split: OneClassSplit) -> tuple[float, str]:

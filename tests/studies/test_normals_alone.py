@@ -3,6 +3,8 @@
 import pyarrow.compute as pc
 import pytest
 
+from studies.mlflow_model import best_trials
+from studies.trial.detector import trained_detector
 from tests.studies.forked import start_toy
 from tests.studies.normals import write_normals
 from tracking import open_store
@@ -48,6 +50,16 @@ def test_trials_have_signals_and_no_number_of_a_test_split(study):
     assert pc.min(dynamics["kappa_train"]).as_py() > 0
     found = store.sql("select auroc from trials left join scores using (trial_id)")
     assert found["auroc"].to_pylist() == [None] * 4
+
+
+def test_the_most_compact_trial_becomes_a_model(study):
+    store, _ = study
+    last = store.sql("select trial_id from dynamics where epoch = 2 order by kappa_train desc")
+    best = best_trials(store, "batchsize_ablation", "c-cos")
+    assert [record.trial_id for record in best] == last["trial_id"].to_pylist()
+    detector = trained_detector(best[0], "c-cos", None)
+    assert detector.about["trial"] == best[0].trial_id
+    assert detector.examples.shape == (2, 1, 16, 16)
 
 
 def test_page_and_mlflow_say_it_too(study):
