@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from nsa_core.errors import InputError
 from studies.detect.command import Progress, Said, add_reading, command_parser, run, skipped_lines
+from studies.detect.training import training_pictures
 from tracking.text import clock, printable
 
 if TYPE_CHECKING:
@@ -111,21 +112,6 @@ def _fit(asked: argparse.Namespace) -> Said:
         "seconds": time.monotonic() - started,
     }
     return values, _lines(values, pictures, out)
-
-
-def training_pictures(detector: "AnomalyDetector", source: str, split: str | None) -> "Pictures":
-    """The images of a source, or of a split of it, as the detector's ``fit`` would read them.
-
-    Raises:
-        InputError: as ``read_pictures``.
-    """
-    from nsa_core.data.pictures import read_pictures
-    from nsa_core.detector.preset import size_of_files
-
-    size = size_of_files(detector.get_params())
-    return read_pictures(
-        source, split=split, size=size, resize=detector.resize, on_broken=detector.on_broken
-    )
 
 
 def _lines(found: dict[str, Any], pictures: "Pictures", out: Path) -> list[str]:

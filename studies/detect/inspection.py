@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from nsa_core.errors import InputError
 from studies.detect.command import Said, add_reading, checked_out, command_parser, run
-from studies.detect.fit import training_pictures
 from studies.detect.reading import read_in_batches
+from studies.detect.training import most_suspect, training_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,10 +20,9 @@ if TYPE_CHECKING:
     from nsa_core import AnomalyDetector
     from nsa_core.data.pictures import Pictures
     from studies.detect.judged import Example, Judged
+    from studies.detect.masks import PixelResult
 
 _EXTREMES, _SUSPECTS = 12, 24
-BY_FOLDS = "each judged by a training that has not seen it"
-LEFT_OUT = "left out of the score one at a time (nsa fit --suspects judges them unseen)"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -34,6 +33,10 @@ def parser() -> argparse.ArgumentParser:
         "folder", nargs="?", help="of images; default: the training images that were withheld"
     )
     made.add_argument("--split", metavar="NAME", help="of the folder; default: all of it")
+    made.add_argument(
+        "--masks", metavar="FOLDER",
+        help="black-and-white pictures of where its defects are: measures the heat maps",
+    )  # fmt: skip
     made.add_argument("--out", metavar="PAGE", help="to write; default: MODEL.html")
     made.add_argument("--device", default="auto", help="auto (the default) | cpu | cuda")
     add_reading(made)
@@ -48,12 +51,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _inspect(asked: argparse.Namespace) -> Said:
     model = Path(asked.model)
     out = checked_out(asked.out or f"{model.resolve()}.html", ".html")
+    if asked.masks and not asked.folder:
+        raise InputError(f"masks {asked.masks!r} have no images; name the folder of these, too")
     from nsa_core import AnomalyDetector
     from studies.detect.page import Findings, rendered
     from tracking.files.write import write_bytes
 
     detector = AnomalyDetector.load(model, asked.device)
-    training, missing = _training(detector)
+    training, missing = training_of(detector)
     judged: Judged | None = None
     source = asked.folder or "the training images that were withheld to calibrate"
     if asked.folder:
@@ -61,56 +66,23 @@ def _inspect(asked: argparse.Namespace) -> Said:
     elif training is not None:
         judged = _withheld(detector, training)
     heat, no_heat = _heat(detector, judged)
+    pixels = _pixels(detector, asked) if asked.masks else None
     suspects, ranked_by = (
-        ([], "") if training is None else _most_suspect(detector, training, _SUSPECTS)
+        ([], "") if training is None else most_suspect(detector, training, _SUSPECTS)
     )
-    findings = Findings(source, judged, heat, suspects, ranked_by, missing + no_heat)
+    findings = Findings(source, judged, heat, pixels, suspects, ranked_by, missing + no_heat)
     page = rendered(model.resolve().name, detector, findings).encode("utf-8", "replace")
     write_bytes(out, page)
     values = {
         "page": str(out.resolve()),
         "bytes": len(page),
         "images": 0 if judged is None else len(judged.scores),
+        "pixel_auroc": None if pixels is None else pixels.auroc,
         "worst": [] if judged is None else [_plain(each) for each in judged.worst],
         "suspects": [_plain(each) for each in suspects],
         "missing": findings.missing,
     }
     return values, [*findings.missing, f"written: {out}, {len(page) / 1e6:.1f} MB"]
-
-
-def _training(detector: "AnomalyDetector") -> tuple["Pictures | None", list[str]]:
-    """The images that the detector was fit on, or a sentence that says why they are not there."""
-    source = detector.notes_.get("source")
-    if source is None:
-        return None, ["The training images were not files, so the page cannot show them."]
-    try:
-        pictures = training_pictures(detector, source, detector.notes_.get("split"))
-    except InputError as error:
-        return None, [f"The training images cannot be shown: {error}."]
-    if pictures.fingerprint != detector.fingerprint_:
-        changed = "they have changed since the fit"
-        return None, [f"The training images in {source} cannot be shown: {changed}."]
-    return pictures, []
-
-
-def _most_suspect(
-    detector: "AnomalyDetector", training: "Pictures", count: int
-) -> tuple[list["Example"], str]:
-    """The most suspect training images, and how they were ranked."""
-    import numpy as np
-
-    from nsa_core.detector.suspects import left_out_scores
-    from studies.detect.judged import Example
-
-    ranked_by, scores = BY_FOLDS, detector.notes_.get("suspects")
-    if scores is None:
-        ranked_by, scores = LEFT_OUT, left_out_scores(detector, training).scores
-    rows = np.argsort(-np.asarray(scores), kind="stable")[:count]
-    found = [
-        Example(training.names[row], float(scores[row]), np.array(training.images[row]))
-        for row in rows
-    ]
-    return found, ranked_by
 
 
 def _of_folder(detector: "AnomalyDetector", asked: argparse.Namespace) -> "Judged":
@@ -128,6 +100,14 @@ def _withheld(detector: "AnomalyDetector", training: "Pictures") -> "Judged | No
     if not len(rows):
         return None
     return judged([some(training, rows)], detector.anomaly_scores, _EXTREMES)
+
+
+def _pixels(detector: "AnomalyDetector", asked: argparse.Namespace) -> "PixelResult":
+    from studies.detect.masks import judged_pixels, read_masks
+
+    masks = read_masks(detector, asked.masks)
+    batches = read_in_batches(detector, asked.folder, asked.split, asked.skip_broken, "heat maps")
+    return judged_pixels(detector, batches, masks)
 
 
 def _heat(

@@ -8,30 +8,25 @@ import numpy.typing as npt
 
 from nsa_core.detector.conformal import least_rate, p_values
 from studies.detect.judged import Example, Judged
+from studies.detect.masks import PixelResult
+from studies.detect.scores_section import scores_section
 from studies.detect.tiles import pair, tile
 from tracking.report.blocks import (
     Block,
     Document,
     Image,
     Images,
-    Picture,
     Pictures,
     Section,
     Table,
     Text,
 )
 from tracking.report.numbers import percent
-from tracking.report.panels import Histogram
 from tracking.report.render.html import html_page
 from tracking.report.render.pictures import svg
 
 if TYPE_CHECKING:
     from nsa_core import AnomalyDetector
-
-_BINS = 30
-_FEWEST_TO_DRAW = 2
-
-Values = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +37,7 @@ class Findings:
         source: what was judged, in words.
         judged: scores and outermost images of that; None where they cannot be read.
         heat: of ``judged.worst``, float32 [n, H, W]; None where there is none.
+        pixels: how well heat maps find what masks show; None without masks.
         suspects: training images, the most suspect first.
         ranked_by: how they were ranked, in words.
         missing: sentences about what the page lacks, and why.
@@ -50,6 +46,7 @@ class Findings:
     source: str
     judged: Judged | None
     heat: npt.NDArray[np.float32] | None
+    pixels: PixelResult | None
     suspects: list[Example]
     ranked_by: str
     missing: list[str]
@@ -57,9 +54,13 @@ class Findings:
 
 def rendered(name: str, detector: "AnomalyDetector", found: Findings) -> str:
     """The whole page."""
-    sections = [_summary(detector, found), _scores(detector, found)]
+    sections = [_summary(detector, found), scores_section(detector, found.judged)]
     if found.judged is not None:
-        sections += [_worst(detector, found.judged, found), _best(detector, found.judged)]
+        best = _images("best", found.judged.best, detector)
+        sections += [
+            _worst(detector, found.judged, found),
+            Section("Best", [Images("The lowest scores: the most typical images.", best)]),
+        ]
     if found.suspects:
         sections.append(_suspects(found))
     title = f"What {name} finds odd"
@@ -91,44 +92,11 @@ def _summary(detector: "AnomalyDetector", found: Findings) -> Section:
         flagged = int((scores > -detector.offset_).sum())
         share = percent(flagged / len(scores))
         rows.append(("flagged here", f"{flagged} of {len(scores)} ({share} %)"))
+    if (pixels := found.pixels) is not None:
+        of = f"{pixels.with_mask} images with a mask, {pixels.without} without a defect"
+        rows.append(("AUROC of the heat maps' pixels", f"{percent(pixels.auroc)} % ({of})"))
     texts = [Text(line) for line in found.missing]
     return Section("Summary", [Table(f"Judged: {found.source}.", ("", ""), rows, labels=2), *texts])
-
-
-def _scores(detector: "AnomalyDetector", found: Findings) -> Section:
-    calibration = detector.calibration_scores_
-    groups = {"withheld": calibration} if len(calibration) >= _FEWEST_TO_DRAW else {}
-    if found.judged is not None and found.judged.scores.size >= _FEWEST_TO_DRAW:
-        own = found.judged.scores
-        if not np.array_equal(np.sort(own), np.sort(calibration)):
-            groups["judged"] = own
-    if not groups:
-        return Section("Scores", [Text("Too few images have scores to draw them.")])
-    threshold = -float(detector.offset_)
-    marks = {"threshold": threshold} if np.isfinite(threshold) else {}
-    panel = _histogram(groups, marks, detector.scorer)
-    alt = "; ".join(f"{name}: {len(each)} images, median {np.median(each):.3g}"
-                    for name, each in groups.items())  # fmt: skip
-    caption = (
-        "Scores of the training images that were withheld to calibrate"
-        + " and of the judged ones" * ("judged" in groups)
-        + (f"; above {threshold:.4g} an image is flagged." if marks else "; nothing is flagged, "
-           "they are too few for the rate.")
-        + " The outermost bars hold what lies beyond."
-    )  # fmt: skip
-    return Section("Scores", [Pictures(caption, [Picture("scores", panel, alt)])])
-
-
-def _histogram(groups: dict[str, Values], marks: dict[str, float], scorer: str) -> Histogram:
-    everything = np.concatenate([*groups.values(), np.array([*marks.values()])])
-    low, high = np.quantile(everything, [0.002, 0.998])
-    edges = np.linspace(low, high if high > low else low + 1, _BINS + 1)
-    heights = {
-        name: np.histogram(np.clip(each, low, edges[-1]), edges, density=True)[0].tolist()
-        for name, each in groups.items()
-    }
-    inside = {name: float(np.clip(each, low, edges[-1])) for name, each in marks.items()}
-    return Histogram("Scores, density", scorer, edges.tolist(), heights, inside)
 
 
 def _worst(detector: "AnomalyDetector", judged: Judged, found: Findings) -> Section:
@@ -153,11 +121,6 @@ def _worst(detector: "AnomalyDetector", judged: Judged, found: Findings) -> Sect
         )
     )
     return Section("Worst", blocks)
-
-
-def _best(detector: "AnomalyDetector", judged: Judged) -> Section:
-    images = _images("best", judged.best, detector)
-    return Section("Best", [Images("The lowest scores: the most typical images.", images)])
 
 
 def _suspects(found: Findings) -> Section:

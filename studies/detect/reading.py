@@ -11,9 +11,13 @@ if TYPE_CHECKING:
 
 
 def read_in_batches(
-    detector: "AnomalyDetector", source: str, split: str | None, skip_broken: bool
+    detector: "AnomalyDetector",
+    source: str,
+    split: str | None,
+    skip_broken: bool,
+    what: str = "scoring",
 ) -> Iterator["Pictures"]:
-    """The batches; progress is said of each once it is done with.
+    """The batches; progress in ``what`` is said of each once it is done with.
 
     Raises:
         InputError: as ``picture_batches``, or images of another size without a policy of the fit.
@@ -22,7 +26,7 @@ def read_in_batches(
     from nsa_core.data.pictures import picture_batches
 
     channels, *size = detector.image_shape_
-    progress, total, done = Progress("scoring"), len(find(source, split).names), 0
+    progress, total, done = Progress(what), len(find(source, split).names), 0
     for batch in picture_batches(
         source,
         split=split,
