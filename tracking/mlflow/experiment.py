@@ -66,7 +66,8 @@ def keep_files(folder: Path, run_id: str, files: Path) -> None:
     """
     place = folder / run_id / "artifacts"
     _check_links(folder / run_id, place)
-    place.mkdir(parents=True, exist_ok=True)
+    for each in (folder.parent, folder, place.parent, place):  # of a store that was moved, none
+        each.mkdir(exist_ok=True)
     for path in files.iterdir():
         (place / path.name).unlink(missing_ok=True)  # or a link would be written through
         shutil.copyfile(path, place / path.name)

@@ -20,6 +20,8 @@ os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # it prints passw
 
 from mlflow.entities import Metric, Run, RunTag, ViewType
 
+from tracking.errors import StoreError
+from tracking.files.door import MARKER
 from tracking.files.read import read_bytes
 from tracking.mlflow.experiment import keep_files, open_experiment
 from tracking.mlflow.run import (
@@ -69,9 +71,12 @@ class MlflowMirror:
 
     Raises:
         MlflowException: MLflow cannot be used; in one line.
+        StoreError: the store is not there any more.
     """
 
     def __init__(self, store: Store, study: str, tracking_uri: str) -> None:
+        if isinstance(store.root, Path) and not (store.root / MARKER).exists():
+            raise StoreError(f"store {store.root} is not there any more")  # MLflow would make it
         self.store = store
         self.study = study
         self.client, self.experiment, self._folder = open_experiment(study, tracking_uri)

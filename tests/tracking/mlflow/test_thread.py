@@ -5,6 +5,7 @@ import signal
 import time
 
 import pytest
+from mlflow import MlflowClient
 
 from tests.conftest import free_port
 from tests.tracking.mlflow.test_mirror import IDS, add_epoch, begin, finish
@@ -140,6 +141,37 @@ def test_a_server_killed_in_the_middle_misses_nothing_in_the_end(store, server):
     assert thread.close(timeout_s=120)
     assert values_in_mlflow(server.uri, "table3") == values_in_store(store)
     assert runs_of(server.uri, "table3")[IDS[0]].info.status == "FINISHED"
+
+
+@pytest.mark.parametrize(
+    ("of", "name"),
+    [
+        (MlflowClient, "create_run"),
+        (MlflowClient, "log_batch"),
+        (mirror, "write_artifacts"),  # next they are copied to their place
+        (MlflowClient, "set_terminated"),
+    ],
+)
+def test_of_a_store_that_is_moved_away_in_the_middle_nothing_is_made_anew(
+    store, tmp_path, monkeypatch, of, name
+):
+    finish(store.trial(IDS[0]))
+    before = getattr(of, name)
+
+    def moved(*arguments, **options):
+        found = before(*arguments, **options)
+        if store.root.exists():
+            store.root.rename(tmp_path / "elsewhere")
+        return found
+
+    monkeypatch.setattr(of, name, moved)
+    thread = MlflowThread(store, "table3", tracking_uri(store), every_s=0.05)
+    thread.start()
+    until(lambda: (tmp_path / "elsewhere").exists())
+    time.sleep(0.5)  # for some more attempts
+    thread.close(60)
+    assert (tmp_path / "elsewhere" / "store.json").exists()
+    assert not store.root.exists()
 
 
 def wait_for_epoch(server: Server, epoch: int) -> None:
