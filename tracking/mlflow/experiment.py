@@ -32,13 +32,13 @@ _PATIENCE_S = 5.0  # for another process to be done with the database
 
 def open_experiment(study: str, uri: str) -> tuple[MlflowClient, str, Path | None]:
     """A client, the id of the study's experiment, which is created or restored where needed, and
-    the folder of its artifacts; None where a server has them.
+    the database beside which its artifacts lie; None where a server has them.
 
     Raises:
         MlflowException: MLflow cannot be used; in one line.
     """
     database = _database(uri)
-    folder = database.parent.resolve() / ARTIFACTS / study if database else None
+    folder = _folder(database, study) if database else None
     if database and folder:
         _check(database)
         _check_links(folder.parent, folder)
@@ -49,28 +49,39 @@ def open_experiment(study: str, uri: str) -> tuple[MlflowClient, str, Path | Non
         raise MlflowException(str(error).partition("\n")[0]) from error
     if found is None:
         place = folder.as_uri() if folder else None
-        return client, str(client.create_experiment(study, artifact_location=place)), folder
+        return client, str(client.create_experiment(study, artifact_location=place)), database
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
     if database and folder:
         if found.artifact_location != folder.as_uri():
             _correct(database, found, folder.as_uri())
         _check_runs(database, found, folder.as_uri())
-    return client, str(found.experiment_id), folder
+    return client, str(found.experiment_id), database
 
 
-def keep_files(folder: Path, run_id: str, files: Path) -> None:
+def keep_files(database: Path, study: str, run_id: str, files: Path) -> None:
     """Keep files as artifacts of a run, in the folder of its experiment.
 
     MLflow's client remembers where it has last written a run's, whatever the database says since.
+
+    Raises:
+        MlflowException: a link, or a database that is not there any more: nothing is made anew
+            where a store was moved away.
     """
+    folder = _folder(database, study)
     place = folder / run_id / "artifacts"
     _check_links(folder / run_id, place)
-    for each in (folder.parent, folder, place.parent, place):  # of a store that was moved, none
+    if not database.is_file():
+        raise MlflowException(f"{database} is not there any more")
+    for each in (folder.parent, folder, place.parent, place):
         each.mkdir(exist_ok=True)
     for path in files.iterdir():
         (place / path.name).unlink(missing_ok=True)  # or a link would be written through
         shutil.copyfile(path, place / path.name)
+
+
+def _folder(database: Path, study: str) -> Path:
+    return database.parent.resolve() / ARTIFACTS / study
 
 
 def _check_links(*paths: Path) -> None:

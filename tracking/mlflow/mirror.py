@@ -79,7 +79,7 @@ class MlflowMirror:
             raise StoreError(f"store {store.root} is not there any more")  # MLflow would make it
         self.store = store
         self.study = study
-        self.client, self.experiment, self._folder = open_experiment(study, tracking_uri)
+        self.client, self.experiment, self._database = open_experiment(study, tracking_uri)
         self._runs = dict(map(_mirrored, self._all_runs()))
         self._seen: dict[str, Signature] = {}
 
@@ -157,10 +157,10 @@ class MlflowMirror:
             self.client.log_batch(run_id, metrics=values[start : start + _BATCH])
 
     def _keep(self, run_id: str, files: str) -> None:
-        if self._folder is None:
+        if self._database is None:
             self.client.log_artifacts(run_id, files)
         else:
-            keep_files(self._folder, run_id, Path(files))
+            keep_files(self._database, self.study, run_id, Path(files))
 
     def _tag(self, run_id: str, marks: dict[str, Any]) -> None:
         self.client.log_batch(run_id, tags=[RunTag(name, str(v)) for name, v in marks.items()])
