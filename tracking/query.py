@@ -5,6 +5,7 @@ The tables are trials, dynamics and scores; docs/results_schema.md says what the
 
 import argparse
 import io
+import os
 import sys
 import unicodedata
 from pathlib import Path
@@ -41,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         out = _checked_out(options.out) if options.out else None
         store = open_store(options.store, skip_damaged=options.skip_damaged)
-        table = store.sql(options.query)
+        table = store.sql(_as_typed(options.query))
         for reason in store.skipped.values():
             print(f"skipped: {printable(reason)}", file=sys.stderr)
         if out is None:
@@ -55,6 +56,11 @@ def main(arguments: list[str] | None = None) -> int:
             print(_hint(), file=sys.stderr)
         return 2
     return 0
+
+
+def _as_typed(argument: str) -> str:
+    """An argument as UTF-8, whatever the terminal's language: Python takes it for ASCII in some."""
+    return os.fsencode(argument).decode("utf-8", "surrogateescape")
 
 
 def aligned(table: pa.Table) -> str:

@@ -1,5 +1,6 @@
 """A store: results of studies, in a folder or in object storage."""
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -85,7 +86,7 @@ class Store:
 
     def about(self, study: str) -> dict[str, Any]:
         """How a study is reported: its ``title`` and its ``Layout``; empty if nobody said."""
-        about = self._read_plan(study).get("about", {})
+        about = (self._read_plan(study) or {}).get("about", {})
         if not isinstance(about, dict):
             raise StoreError(f"{self._plan_path(study)}: 'about' is {about!r}; need an object")
         return about
@@ -97,7 +98,7 @@ class Store:
             StoreError: what the plan lists is no list of trial ids.
         """
         plan = self._read_plan(study)
-        members = plan.get("trials") if plan else []
+        members = [] if plan is None else plan.get("trials")
         if not isinstance(members, list):
             path = self._plan_path(study)
             raise StoreError(f"{path}: 'trials' is {members!r}; need a list of trial ids")
@@ -106,8 +107,21 @@ class Store:
         return list(dict.fromkeys(members))
 
     def studies(self) -> list[str]:
-        """Names of the studies in the store."""
-        return sorted(path.stem for path in (self.root / "studies").glob("[!.]*.json"))
+        """Names of the studies in the store.
+
+        Raises:
+            StoreError: it has trials, and nothing says of which study.
+        """
+        folder = self.root / "studies"
+        if isinstance(folder, Path) and os.path.lexists(folder) and not _is_folder(folder):
+            raise StoreError(f"{folder} is no folder; a store has its studies in one")
+        found = sorted(path.stem for path in folder.glob("[!.]*.json"))
+        if not found and any((self.root / "trials").glob("[!.]*")):
+            raise StoreError(
+                f"{folder} names no study, and there are trials; the command of the study writes "
+                "its name anew"
+            )
+        return found
 
     def chosen(self, study: str | None) -> list[str]:
         """The named study alone, or all of them for None.
@@ -185,9 +199,10 @@ class Store:
                 if pointed_at(self.root) == folder:
                     raise  # else a compaction has meanwhile replaced and removed it
 
-    def _read_plan(self, study: str) -> dict[str, Any]:
+    def _read_plan(self, study: str) -> dict[str, Any] | None:
         path = self._plan_path(study)
-        return read_json(path) if path.exists() else {}
+        there = os.path.lexists(path) if isinstance(path, Path) else path.exists()
+        return read_json(path) if there else None
 
     def _plan_path(self, study: str) -> StorePath:
         if not _STUDY.fullmatch(study):
@@ -195,3 +210,7 @@ class Store:
                 f"study name is {study!r}; need lower-case letters, digits, '-' and '_'"
             )
         return self.root / "studies" / f"{study}.json"
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()

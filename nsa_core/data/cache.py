@@ -74,7 +74,14 @@ def _digest(name: str, sources: list[Path]) -> str:
     return digest.hexdigest()
 
 
+def plain(*paths: Path) -> bool:
+    """Whether all of them are plain files: to open a pipe would wait for ever."""
+    return all(path.is_file() for path in paths)
+
+
 def _read(entry: Path) -> ImageSet | None:
+    if not plain(*(entry / name for name in ("meta.json", "images.npy", "labels.npy"))):
+        return None
     try:
         meta = json.loads((entry / "meta.json").read_text())
         images = np.load(entry / "images.npy", mmap_mode="r", allow_pickle=False)

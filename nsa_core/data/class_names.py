@@ -1,6 +1,7 @@
 """What the classes of image Parquet files are called."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -75,11 +76,15 @@ def _in_order(found: Any) -> tuple[str, ...]:
 def checked_names(
     path: Path | str, names: tuple[str, ...], count: int, where: str
 ) -> tuple[str, ...]:
-    """The names of ``count`` classes as they are, or an InputError: too many, or unprintable."""
+    """The names of ``count`` classes as they are, or an InputError: too many, two alike, or
+    unprintable ones.
+    """
     if count > _MOST_CLASSES:
         raise InputError(
             f"{path}: labels go up to {count - 1}; need at most {_MOST_CLASSES} classes"
         )
+    if twice := [name for name, times in Counter(names).items() if times > 1]:
+        raise InputError(f"{path}: two classes have the name {twice[0]!r} ({where})")
     for index, name in enumerate(names):
         if not name.isprintable() or len(name) > _LONGEST_NAME:
             raise InputError(

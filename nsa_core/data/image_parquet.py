@@ -19,7 +19,7 @@ from nsa_core.data.class_names import is_text, names_of_numbers, names_of_text, 
 from nsa_core.data.decode import ImageError, decode_image
 from nsa_core.data.image_set import ImageSet
 from nsa_core.data.parquet_file import encoded_images, open_parquet, read_column
-from nsa_core.data.parquet_split import rows_of, shards
+from nsa_core.data.parquet_split import check_alone, rows_of, shards
 from nsa_core.errors import InputError
 from nsa_core.limits import usable_cores, usable_memory
 
@@ -72,7 +72,10 @@ def path_and_column(name: str) -> tuple[str, str | None]:
 
 
 def _files(path_text: str, split: str, root: Path | None) -> list[Path]:
-    return shards((root or Path()) / path_text.replace("{split}", split))
+    path = (root or Path()) / path_text.replace("{split}", split)
+    if split != "all":
+        check_alone(path)
+    return shards(path)
 
 
 def _both(path_text: str, label_column: str, root: Path | None) -> list[Path]:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nsa_core.data.cache import cache_root, usable
+from nsa_core.data.cache import cache_root, plain, usable
 from nsa_core.data.picture_blocks import Block
 from nsa_core.data.picture_source import Found
 from nsa_core.data.picture_survey import Shape
@@ -112,6 +112,8 @@ def _read(entry: Path, found: Found, shape: Shape) -> Kept | None:
     """What an entry has; None if it is absent or damaged. Its pixels are compared without the map,
     which would count as memory of this process.
     """
+    if not plain(entry / "meta.json", entry / "pixels"):
+        return None
     try:
         meta = json.loads((entry / "meta.json").read_text())
         broken = tuple((int(row), str(reason)) for row, reason in meta["broken"])

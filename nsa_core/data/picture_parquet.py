@@ -17,7 +17,7 @@ import pyarrow as pa
 from nsa_core.data.class_names import is_text, names_of_numbers, names_of_text, numbered
 from nsa_core.data.image_parquet import path_and_column
 from nsa_core.data.parquet_file import encoded_images, open_parquet, read_column
-from nsa_core.data.parquet_split import SPLITS, rows_of, shards
+from nsa_core.data.parquet_split import SPLITS, check_alone, rows_of, shards
 from nsa_core.data.picture_source import Encoded, Found, valid_text
 from nsa_core.errors import AbsentError, InputError, unknown
 
@@ -34,6 +34,8 @@ def parquet_pictures(text: str, split: str | None) -> Found:
     path, column = path_and_column(text)
     files = {each: _shards(path, each) for each in ("train", "test")} if _SPLIT in path else {}
     paths = files.get(split or "") or shards(Path(path.replace(_SPLIT, split or _SPLIT)))
+    if split is not None:
+        check_alone(paths[0])
     rows = None if split is None else rows_of(paths, split, explicit=bool(files))
     whole = [each for some in files.values() for each in some] or paths
     return _found(path, paths, [each.name for each in paths], rows, column, whole)
@@ -63,13 +65,22 @@ def folder_parquet(folder: Path, paths: list[Path], split: str | None) -> Found:
 
 
 def splits_of_paths(folder: Path, paths: list[Path]) -> dict[str, list[Path]]:
-    """Paths by the split that a word of theirs names; a path without one is in none."""
+    """Paths by the split that a word of theirs names; a path without one is in none.
+
+    Raises:
+        InputError: a path names two.
+    """
     found: dict[str, list[Path]] = {}
     for path in paths:
-        words = re.split(r"[-_./]", path.relative_to(folder).as_posix().lower())
-        for split in SPLITS:
-            if split in words:
-                found.setdefault(split, []).append(path)
+        inside = path.relative_to(folder).as_posix()
+        words = re.split(r"[-_./]", inside.lower())
+        named = [split for split in SPLITS if split in words]
+        if len(named) > 1:
+            raise InputError(
+                f"{folder}: {inside} names the splits {' and '.join(named)}; need one for each file"
+            )
+        for split in named:
+            found.setdefault(split, []).append(path)
     return found
 
 

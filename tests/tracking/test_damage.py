@@ -1,6 +1,8 @@
 """Random damage to a store; ``python -m benchmarks.store_damage`` does the same 2,000 times."""
 
+import os
 import shutil
+import subprocess
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,8 +15,9 @@ from studies.cluster.notes import notes_storage, remove_notes
 from studies.search.suggestions import open_storage
 from tests.tracking.tables.test_compaction import planned, run_trial
 from tests.tracking.test_store import CONFIGS, FIRST, SECOND, THIRD
-from tracking import StoreError, create_store, open_store
+from tracking import StoreError, compaction, create_store, open_store, query
 from tracking.files.place import remove_folder, set_aside
+from tracking.report import __main__ as report
 from tracking.report.document import write_report
 from tracking.trial import ENDED
 
@@ -113,3 +116,67 @@ def test_the_configurations_of_two_trials_swapped_are_an_error_for_every_reader(
     for use in USES.values():
         with pytest.raises(StoreError, match=r"config.json .*the configuration of another trial"):
             use(open_store(store.root), {})
+
+
+def lost_studies(folder: Path, how: str) -> None:
+    plan = folder / f"{STUDY}.json"
+    plan.unlink()
+    if how in ("{}", '{"trials": 3}'):
+        plan.write_text(how)
+    elif how in ("pipe", "loop"):
+        os.mkfifo(plan) if how == "pipe" else plan.symlink_to(plan)
+    elif how != "no file":
+        folder.rmdir()
+        if how == "a file":
+            folder.write_text("")
+        elif how == "a pipe":
+            os.mkfifo(folder)
+        elif how == "a link to nothing":
+            folder.symlink_to(folder.with_name("nothing"))
+
+
+@pytest.mark.parametrize("how", ["{}", '{"trials": 3}', "pipe", "loop", "no file", "no folder",
+                                 "a file", "a pipe", "a link to nothing"])  # fmt: skip
+def test_trials_whose_study_is_lost_are_not_taken_for_none(store, how, capsys):
+    lost_studies(store.root / "studies", how)
+    commands = (
+        (query, [store.root, "select 1 from trials"]),
+        (compaction, [store.root]),
+        (report, [store.root]),
+    )
+    for command, arguments in commands:
+        assert command.main([*map(str, arguments)]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"error: {store.root / 'studies'}"), said
+
+
+@pytest.mark.parametrize("make", [Path.touch, os.mkfifo], ids=["a file", "a pipe"])
+@pytest.mark.parametrize("name", [f"trials/{FIRST}", "trials", "parquet"])
+def test_what_is_no_folder_is_one_named_error(store, make, name, capsys):
+    path = store.root / name
+    path.unlink() if path.is_symlink() else shutil.rmtree(path)
+    make(path)
+    assert compaction.main([str(store.root)]) == 2
+    said = capsys.readouterr().err
+    assert "is no folder" in said
+    assert said.startswith(f"error: {path}")
+    if name != "parquet":  # which queries need not
+        assert query.main([str(store.root), "select 1 from trials"]) == 2
+        assert said.startswith(f"error: {path}")
+
+
+@pytest.mark.root
+def test_on_a_read_only_disk_the_error_says_what_to_do(store, capsys):
+    subprocess.run(["mount", "--bind", store.root, store.root], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", store.root], check=True)
+        for command in (compaction, report):
+            assert command.main([str(store.root)]) == 2
+            said = capsys.readouterr().err
+            assert said.count("\n") == 1
+            assert (
+                "(Read-only file system); make its file system writable, or work on a copy" in said
+            )
+        assert query.main([str(store.root), "select 1 from trials"]) == 0
+    finally:
+        subprocess.run(["umount", "--lazy", store.root], check=True)

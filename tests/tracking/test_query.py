@@ -1,5 +1,6 @@
 """Queries: the documented schema and questions, the command line, and what SQL cannot reach."""
 
+import os
 import re
 import statistics
 import subprocess
@@ -425,3 +426,15 @@ def test_damaged_files_are_skipped_on_request_and_named(tmp_path, capsys):
     out, err = capsys.readouterr()
     assert out.split()[-1] == "10"  # of 11 that began
     assert err.startswith(f"skipped: {damaged} cannot be read")
+
+
+def test_a_query_that_is_no_utf8_is_one_error(path, capsys):
+    assert main([str(path), "select '\udcff'"]) == 2
+    assert capsys.readouterr().err.startswith("error: the query is not UTF-8")
+
+
+def test_a_query_is_utf8_where_the_terminal_speaks_ascii(path):
+    command = [sys.executable, "-m", "tracking.query", path, "select 'ü→日' as b"]
+    plain = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run(command, env=plain, capture_output=True, timeout=120, check=True)
+    assert done.stdout.split()[-1].decode() == "\\xfc\\u2192\\u65e5"

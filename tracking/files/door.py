@@ -11,6 +11,13 @@ from pathlib import Path
 
 from tracking.errors import DamagedFileError, StoreError
 
+_ADVICE = {
+    errno.EROFS: "; make its file system writable, or work on a copy of the store",
+    errno.EACCES: "; give this user the right to write there, or work on a copy of the store",
+    errno.EPERM: "; give this user the right to write there, or work on a copy of the store",
+    errno.ENOSPC: "; make room on its disk",
+}
+
 MARKER = "store.json"
 """The file at the top of a store."""
 
@@ -93,5 +100,6 @@ def make_folder(folder: Path) -> None:
 
 
 def unusable(path: Path, error: OSError) -> StoreError:
-    """What the system says of a file, as an error of the store."""
-    return StoreError(f"{path} cannot be used ({error.strerror or error})")
+    """What the system says of a file, as an error of the store that says what to do."""
+    advice = _ADVICE.get(error.errno or 0, "")
+    return StoreError(f"{path} cannot be used ({error.strerror or error}){advice}")

@@ -4,6 +4,7 @@ Every trial's rows are copied into a new generation, then the pointer is moved t
 Studies may run and queries may be asked meanwhile. Nothing of a trial's own files is touched.
 """
 
+import os
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -40,11 +41,13 @@ def compact(root: StorePath, look: Callable[[], Snapshot]) -> StorePath:
     folder, pointer = root / FOLDER, root / POINTER
     with hold(folder / ".lock", this_process("a compaction"), wait_s=_PATIENCE_S):
         before = pointed_at(root)
+        if before is None and isinstance(pointer, Path):
+            _check_plain_folder(pointer)
         numbers = [int(path.name) for path in folder.iterdir() if path.name.isdigit()]
         made = folder / f"{max(numbers, default=0) + 1:06}"  # nobody reads it before the pointer
         _write(look(), made)
-        if before is None and isinstance(pointer, Path):
-            _remove_plain_folder(pointer)
+        if before is None and isinstance(pointer, Path) and pointer.exists():
+            shutil.rmtree(pointer)
         point_at(root, made)
         for path in folder.iterdir():
             if path.name != ".lock" and path not in (made, before):
@@ -74,12 +77,15 @@ def _rows_by_trial(table: pa.Table) -> Counter[str]:
     return Counter(dict(zip(*(found.field(i).to_pylist() for i in (0, 1)), strict=True)))
 
 
-def _remove_plain_folder(pointer: Path) -> None:
-    """Remove the plain folder that earlier versions wrote."""
-    if not pointer.exists():
+def _check_plain_folder(pointer: Path) -> None:
+    """Raise if what is where the pointer goes is not the plain folder that earlier versions wrote,
+    which is removed.
+    """
+    if not os.path.lexists(pointer):
         return
+    if not pointer.is_dir():
+        raise StoreError(f"{pointer} is no folder; move it away, and it is made anew")
     ours = {f"{name}.parquet" for name in TABLES} | {SOURCES}
     others = sorted({path.name for path in pointer.iterdir()} - ours)
     if others:
         raise StoreError(f"{pointer} also holds {', '.join(others)}; move that away")
-    shutil.rmtree(pointer)

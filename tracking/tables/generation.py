@@ -135,15 +135,19 @@ def signatures(folders: Sequence[StorePath]) -> list[Signature]:
 
 def _signature(folder: Path) -> Signature:
     found: dict[str, list[int]] = {}
-    with suppress(FileNotFoundError), os.scandir(folder) as entries:
-        for entry in entries:
-            if entry.name in OF_TRIAL:
-                if not entry.is_file(follow_symlinks=False):
-                    raise StoreError(
-                        f"{entry.path} is no plain file; a store holds its files itself"
-                    )
-                status = entry.stat(follow_symlinks=False)
-                found[entry.name] = [status.st_ino, status.st_size, status.st_mtime_ns]
+    try:
+        with suppress(FileNotFoundError), os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name in OF_TRIAL:
+                    if not entry.is_file(follow_symlinks=False):
+                        raise StoreError(
+                            f"{entry.path} is no plain file; a store holds its files itself"
+                        )
+                    status = entry.stat(follow_symlinks=False)
+                    found[entry.name] = [status.st_ino, status.st_size, status.st_mtime_ns]
+    except NotADirectoryError as error:
+        wrong = folder if folder.parent.is_dir() else folder.parent
+        raise StoreError(f"{wrong} is no folder; a store has one for each trial") from error
     return [found.get(name) for name in OF_TRIAL]
 
 

@@ -40,6 +40,10 @@ def answer(query: str, load: Callable[[Iterable[str]], dict[str, pa.Table]]) -> 
     Raises:
         QueryError: it is no such query, or it fails.
     """
+    try:
+        query.encode()
+    except UnicodeEncodeError as error:
+        raise QueryError(f"the query is not UTF-8 ({error.reason})") from error
     with _connection() as connection:
         try:
             _check(connection.extract_statements(query))

@@ -134,3 +134,15 @@ def test_a_user_without_a_home_is_told_what_to_set(place, monkeypatch):
     monkeypatch.setattr(os, "getuid", lambda: 2**31 - 5)  # whom no passwd file knows
     with pytest.raises(InputError, match="this user has no home; set NSA_CACHE to a folder"):
         cached("set", [place], Decoder())
+
+
+@pytest.mark.parametrize("name", ["meta.json", "images.npy", "labels.npy"])
+def test_a_pipe_in_place_of_a_file_is_made_anew_and_not_waited_for(place, name):
+    decode = Decoder()
+    cached("set", [place], decode)
+    (entry,) = entries(place)
+    (entry / name).unlink()
+    os.mkfifo(entry / name)
+    found = cached("set", [place], decode)
+    assert decode.calls == 2
+    np.testing.assert_array_equal(found.images, decode.images)

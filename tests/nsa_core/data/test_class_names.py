@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from nsa_core import InputError, class_index, load_images, load_splits, one_class_split
+from nsa_core.data.class_names import checked_names
 
 RNG = np.random.default_rng(0)
 COUNT = 12
@@ -164,3 +165,8 @@ def test_a_column_that_is_there_twice_is_refused(tmp_path, encode):
     pq.write_table(table, tmp_path / "a-train.parquet")
     with pytest.raises(InputError, match=r"label, label\).*need 'image' and a label column"):
         names_of(tmp_path)
+
+
+def test_two_classes_of_one_name_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"two classes have the name 'a' \(a folder"):
+        checked_names(tmp_path, ("b", "a", "a"), 3, "a folder")

@@ -1,6 +1,7 @@
 """Pictures are decoded once for each content, whole or not at all."""
 
 import json
+import os
 from collections import namedtuple
 
 import numpy as np
@@ -106,3 +107,14 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("NSA_CACHE", str(tmp_path / "file" / "below"))
     with pytest.raises(InputError, match=r"the cache of decoded images, .*, cannot be used"):
         read_pictures(tree(tmp_path / "in", "a.png"))
+
+
+@pytest.mark.parametrize("name", ["meta.json", "pixels"])
+def test_a_pipe_in_place_of_a_file_is_made_anew_and_not_waited_for(tmp_path, decoded, name):
+    folder = tree(tmp_path / "in", "a.png", "b.png")
+    first = read_pictures(folder)
+    (entry,) = entries()
+    (entry / name).unlink()
+    os.mkfifo(entry / name)
+    np.testing.assert_array_equal(read_pictures(folder).images, first.images)
+    assert len(decoded) == 4

@@ -189,3 +189,43 @@ def test_a_linked_parquet_file_outside_is_refused(tmp_path):
     (tmp_path / "inside").mkdir()
     (tmp_path / "inside" / "my.parquet").symlink_to(path)
     refused("a link that leads out of the folder; name the file itself", tmp_path / "inside")
+
+
+@pytest.mark.parametrize("name", ["train-test/0000", "train/test", "test/train-0"])
+def test_a_path_that_names_two_splits_is_refused(tmp_path, name):
+    sharded(tmp_path / "shards")
+    path = tmp_path / "data" / f"{name}.parquet"
+    path.parent.mkdir(parents=True)
+    (tmp_path / "shards" / "train-00000-of-00002.parquet").rename(path)
+    match = f"{name}.parquet names the splits train and test; need one for each file"
+    for split in ("train", "test"):
+        refused(match, tmp_path / "data", split=split)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["train-{n:05}-of-00002-{n:x}bcdef0123456789", "train-{n}-of-2", "train_{n:05}_of_00002",
+     "train-{n:06}-of-000002", "{n}_of_2-train", "train-{m}-of-2"],
+)  # fmt: skip
+def test_shards_are_shards_however_they_are_spelled(tmp_path, name):
+    sharded(tmp_path, "{split}-{n:05}-of-00002.parquet")
+    paths = []
+    for n in range(2):
+        paths.append(tmp_path / f"{name.format(n=n, m=n + 1)}.parquet")
+        (tmp_path / f"train-{n:05}-of-00002.parquet").rename(paths[-1])
+    for path in paths:
+        assert len(read_pictures(path, split="train")) == 4
+    paths[0].unlink()
+    refused("need exactly the shards 0 to 1 of 2; missing or out of place: ", paths[1])
+
+
+def test_a_part_that_others_lie_beside_is_not_taken_for_a_split(tmp_path):
+    sharded(tmp_path, "{split}-{n:05}.parquet")
+    path = tmp_path / "train-00000.parquet"
+    refused(
+        "train-00001.parquet lies beside it, so it may be a part of a split", path, split="train"
+    )
+    assert len(read_pictures(path)) == 2  # this file was named
+    sharded(tmp_path / "folders", "{split}/{n:04}.parquet")
+    path = tmp_path / "folders" / "{split}" / "0000.parquet"
+    refused("0001.parquet lies beside it", path, split="train")
