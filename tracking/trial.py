@@ -124,6 +124,10 @@ class TrialRecord:
         }
         self.write_artifact("status", state)
 
+    def note(self, **facts: Any) -> None:
+        """Add to what is said of a running trial, before its end."""
+        self.write_artifact("status", {**self.state(), **facts})
+
     def end(self, status: str, message: str = "", **facts: Any) -> None:
         """Mark it ended, in one of the ways of ``ENDED``."""
         if status not in ENDED:

@@ -23,7 +23,7 @@ from studies.trial.failures import (
     out_of_memory,
 )
 from studies.trial.machine import machine_facts, usage
-from studies.trial.rows import dynamics_row, extremes, passes, score_rows, test_scores
+from studies.trial.rows import PASSES, dynamics_row, extremes, passes, score_rows, test_scores
 from tracking import ENDED, TrialRecord
 from tracking.files.place import StorePath, set_aside
 
@@ -51,7 +51,10 @@ def run_trial(
     with checked_store(store), record.claim():
         if (status := record.state()["status"]) in ENDED and status != "failed":
             return
-        record.begin({**machine_facts(device), "score_versions": _score_versions(record)})
+        noted = record.state()  # of an attempt that was interrupted after its last evaluation
+        before = {name: noted[name] for name in PASSES if name in noted}
+        versions = _score_versions(record)
+        record.begin({**machine_facts(device), "score_versions": versions, **before})
         meter = EnergyMeter(torch.get_num_threads())
         facts: dict[str, Any] = {}
 
@@ -73,7 +76,7 @@ def run_trial(
             told = _noting(facts, on_epoch)
             for evaluation in _train(config, split, device, record.checkpoint, facts, told):
                 if evaluation.share == 1:
-                    facts |= passes(evaluation)
+                    record.note(**passes(evaluation))  # it may be interrupted before it ends
                     _, test = images_of(config.dataset, data_root)
                     if test is not None:
                         record.write_artifact("test_scores", test_scores(evaluation, split))

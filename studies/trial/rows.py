@@ -14,6 +14,9 @@ from tracking.schema import EXTREMES, table_of
 HEADLINE = "c-cos"
 """The score whose mistakes are kept as pictures."""
 
+PASSES = ("passes", "own_passes")
+"""Facts of a trial: how often an image passes the encoder for common scores, and for its own."""
+
 _MOST = 12  # of a kind
 
 
@@ -59,7 +62,7 @@ def score_rows(evaluation: Evaluation) -> list[dict[str, Any]]:
 
 def passes(evaluation: Evaluation) -> dict[str, float]:
     """What scoring a test image costs in passes of the encoder, as facts of the trial."""
-    names = {"embedding": "passes", "method": "own_passes"}
+    names = dict(zip(("embedding", "method"), PASSES, strict=True))
     return {names[layer]: count for layer, count in evaluation.test.passes.items()}
 
 

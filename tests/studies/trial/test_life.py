@@ -11,7 +11,7 @@ from studies.trial.life import run_trial
 from tests.studies.conftest import TOY
 from tests.studies.normals import write_normals
 from tests.studies.toy import STUDY
-from tracking import create_store
+from tracking import TrialRecord, create_store
 
 
 @pytest.fixture
@@ -99,3 +99,17 @@ def test_a_trial_on_test_images_of_one_class_says_what_it_lacks_and_keeps_their_
     (row,) = record.dynamics().to_pylist()
     assert row["kappa_test_normal"] > 0
     assert row["kappa_test_outlier"] is None
+
+
+def test_what_the_last_evaluation_measured_outlives_an_interruption_before_the_end(
+    record, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        patch.setattr(TrialRecord, "end", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            live(record)
+    assert record.checkpoint.exists()
+    assert record.state()["status"] == "running"
+    live(record)
+    state = record.state()
+    assert (state["status"], state["attempts"], state["passes"]) == ("finished", 2, 1)
