@@ -51,9 +51,12 @@ def blocks(found: Found, shape: Shape, wanted: Wanted, most: int) -> Iterator[Bl
     for row, (name, pixels) in enumerate(zip(found.names, decoded, strict=True)):
         if isinstance(pixels, str):
             broken.append((name, pixels))
-            refuse_broken(found, broken, wanted)
+            if wanted.on_broken == "skip":
+                refuse_broken(found, broken, wanted)
             block.broken.append((row, pixels))
             continue
+        if broken and wanted.on_broken == "refuse":
+            continue  # the others are read to be named
         if pixels.shape != shape:
             high, wide = pixels.shape[1:]
             raise InputError(
@@ -65,6 +68,7 @@ def blocks(found: Found, shape: Shape, wanted: Wanted, most: int) -> Iterator[Bl
             block = Block(np.empty((count, *shape), np.uint8))
         block.images[len(block.rows)] = pixels
         block.rows.append(row)
+    refuse_broken(found, broken, wanted)
     yield block.cut()
 
 

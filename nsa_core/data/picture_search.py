@@ -48,7 +48,7 @@ def _texts(source: Sequence[str | Path]) -> list[str]:
 def picture_splits(source: str | Path) -> tuple[str, ...]:
     """The splits that a folder has, by its folders or its Parquet files; none of what has none."""
     folder = Path(source)
-    if kind_of(folder) != "folder":
+    if not str(source) or kind_of(folder) != "folder":
         return ()
     found = listed(folder)
     if parquet := [each.path for each in found if each.is_parquet]:
@@ -58,6 +58,8 @@ def picture_splits(source: str | Path) -> tuple[str, ...]:
 
 
 def _one(text: str, split: str | None) -> Found:
+    if not text:
+        raise InputError("images are at '', an empty name; need a folder, an image or a file")
     path = Path(text)
     kind = kind_of(path)
     if kind == "folder":

@@ -94,7 +94,7 @@ def survey(found: Found, wanted: Wanted) -> Survey:
                 refuse_broken(found, broken, wanted)
         else:
             shapes[name] = seen
-    refuse_broken(found, broken, wanted)
+    refuse_broken(found, broken, wanted, so_far="at least ")  # others show when they are decoded
     return Survey(_one_shape(found, shapes, wanted), content.hexdigest())
 
 
@@ -106,15 +106,17 @@ def in_order(function: Callable[[_In], _Out], items: Iterable[_In]) -> Iterator[
             yield from pool.map(function, some)
 
 
-def refuse_broken(found: Found, broken: list[tuple[str, str]], wanted: Wanted) -> None:
+def refuse_broken(
+    found: Found, broken: list[tuple[str, str]], wanted: Wanted, so_far: str = ""
+) -> None:
     """An InputError if there are broken images, or too many to skip."""
     total = len(found.names)
     listed = "; ".join(f"{name} ({reason})" for name, reason in broken[:_LISTED])
     listed += "; ..." * (len(broken) > _LISTED)
     if broken and wanted.on_broken == "refuse":
         raise InputError(
-            f"{found.where}: {len(broken)} of {total} images cannot be read: {listed}; repair or "
-            "remove them, or skip them (on_broken=skip, or --skip-broken of a command)"
+            f"{found.where}: {so_far}{len(broken)} of {total} images cannot be read: {listed}; "
+            "repair or remove them, or skip them (on_broken=skip, or --skip-broken of a command)"
         )
     if len(broken) > MOST_BROKEN * total:
         raise InputError(

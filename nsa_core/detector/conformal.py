@@ -88,6 +88,13 @@ def benjamini_hochberg(p: Values, rate: float) -> npt.NDArray[np.bool_]:
     return flagged
 
 
+def least_discoveries(calibrated: int, count: int, rate: float) -> int:
+    """The fewest of ``count`` images that Benjamini and Hochberg can flag, all with the smallest
+    p-value that so many calibration scores allow; above ``count`` none can be.
+    """
+    return math.ceil(count / ((calibrated + 1) * rate) - _ROUNDING)
+
+
 def checked_rate(name: str, rate: object) -> float:
     """A rate in (0, 1), or an InputError that names it."""
     if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < 1:

@@ -92,10 +92,20 @@ def signals_of(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def device_of(name: str) -> torch.device:
-    """The device of this name; "auto" is a GPU where there is one."""
+    """The device of this name; "auto" is a GPU where there is one.
+
+    Raises:
+        InputError: another name, or a GPU that torch does not see.
+    """
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "auto":
+        return torch.device("cuda" if gpus else "cpu")
     try:
-        if name == "auto":
-            return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        return torch.device(name)
+        found = torch.device(name)
     except (RuntimeError, TypeError) as error:
         raise InputError(f"device is {name!r}; need auto, cpu or cuda") from error
+    if found.type not in ("cpu", "cuda"):
+        raise InputError(f"device is {name!r}; need auto, cpu or cuda")
+    if found.type == "cuda" and (found.index or 0) >= gpus:
+        raise InputError(f"device is {name!r}, and torch sees {gpus} GPUs here; need auto or cpu")
+    return found

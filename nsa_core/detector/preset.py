@@ -60,6 +60,9 @@ def configuration(
         )
     method, options = _method(parameters)
     norms = methods.norms(method, options)
+    for name in ("epochs", "image_size"):
+        if parameters[name] is not None:
+            whole(name, parameters[name], 1)
     chosen = {
         "dataset": "pictures",
         "method": method,
@@ -81,6 +84,8 @@ def configuration(
     ):
         if given is not None:
             chosen[name] = given
+    if chosen.get("image_size", 1) > LARGEST:
+        raise InputError(f"image_size is {chosen['image_size']}; need at most {LARGEST}")
     if not methods.trains(method):
         _refuse(parameters, OF_TRAINING, f"{method} trains nothing")
     config = TrialConfig(**chosen)

@@ -49,6 +49,15 @@ def warn_of_few(withheld: int, share: float, rate: float) -> None:
     """Say so if the calibration images are too few to promise the rate, and what would do."""
     if is_promised(withheld, rate):
         return
+    if not withheld:
+        warnings.warn(
+            f"no image is withheld to calibrate, so nothing is flagged: calibration={share} of "
+            "them holds no image, or no whole group; use more images, smaller groups or a larger "
+            "share",
+            CalibrationWarning,
+            stacklevel=4,
+        )
+        return
     least, needed = least_rate(withheld), math.ceil(1 / rate - 1e-9) - 1
     warnings.warn(
         f"{withheld} calibration images can promise no false-alarm rate below {least:.2%}, and "

@@ -82,7 +82,8 @@ def _inspect(asked: argparse.Namespace) -> Said:
         "suspects": [_plain(each) for each in suspects],
         "missing": findings.missing,
     }
-    return values, [*findings.missing, f"written: {out}, {len(page) / 1e6:.1f} MB"]
+    found = [] if pixels is None else [f"AUROC of the heat maps' pixels: {pixels.auroc:.3f}"]
+    return values, [*findings.missing, *found, f"written: {out}, {len(page) / 1e6:.1f} MB"]
 
 
 def _of_folder(detector: "AnomalyDetector", asked: argparse.Namespace) -> "Judged":

@@ -55,12 +55,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _score(asked: argparse.Namespace) -> Said:
     out = checked_out(asked.out, ".parquet")
+    import warnings
+
     import numpy as np
 
     from nsa_core import AnomalyDetector
-    from nsa_core.detector.conformal import benjamini_hochberg, p_values
+    from nsa_core.detector.conformal import (
+        benjamini_hochberg,
+        checked_rate,
+        least_discoveries,
+        p_values,
+    )
     from tracking.files.write import write_parquet
 
+    if asked.false_discovery_rate is not None:
+        checked_rate("false_discovery_rate", asked.false_discovery_rate)
     detector = AnomalyDetector.load(asked.model, asked.device)
     if asked.false_alarm_rate is not None:
         detector.calibrate(asked.false_alarm_rate)
@@ -68,6 +77,15 @@ def _score(asked: argparse.Namespace) -> Said:
     p = p_values(detector.calibration_scores_, scores)
     if asked.false_discovery_rate is not None:
         flagged = benjamini_hochberg(p, asked.false_discovery_rate)
+        known = len(detector.calibration_scores_)
+        least = least_discoveries(known, len(p), asked.false_discovery_rate)
+        if least > 1 and not flagged.any():
+            warnings.warn(
+                f"with {known} calibration images, a false-discovery rate of "
+                f"{asked.false_discovery_rate:.3g} allows to flag {least} or more of {len(p)} "
+                "images, or none; fit on more images, or use a larger rate",
+                stacklevel=1,
+            )
     else:
         flagged = scores > -detector.offset_
     about = {

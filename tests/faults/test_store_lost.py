@@ -43,8 +43,10 @@ def lose(study: Driver, store: Path, errors: Path, moments: random.Random, how: 
     if how == "moved away":
         store.rename(safe)
     else:
-        for options in (["--bind", store, store], ["-o", "remount,ro,bind", store]):
-            subprocess.run(["mount", *options], check=True)
+        subprocess.run(["mount", "--bind", store, store], check=True)
+        read_only = ["mount", "-o", "remount,ro,bind", store]
+        while subprocess.run(read_only, check=False).returncode:  # while somebody writes
+            time.sleep(0.01)
     code = study.wait(timeout=HANG_S)
     if how == "moved away":
         left = [each for each in store.rglob("*") if each.is_file() and each.name[0] != "."]

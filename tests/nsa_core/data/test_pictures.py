@@ -207,3 +207,15 @@ def test_few_images_are_read_ahead_of_what_is_used(tmp_path, monkeypatch):
     for number, _ in zip(range(3), batches, strict=False):
         assert len(decoded) <= 10 * (number + 1) + 64
     batches.close()
+
+
+def test_all_broken_files_are_counted_before_they_are_refused(tmp_path):
+    tree(tmp_path, *[f"{n:02}.png" for n in range(20)])
+    for n in (3, 9, 14):  # whole headers
+        path = tmp_path / f"{n:02}.png"
+        path.write_bytes(path.read_bytes()[:-30])
+    match = "3 of 20 images cannot be read: 03.png .*; 09.png .*; 14.png .*; repair"
+    refused(match, tmp_path)
+    with pytest.raises(InputError, match=match):
+        list(picture_batches(tmp_path, batch=4))
+    refused("at an empty name|'', an empty name", "")

@@ -9,6 +9,7 @@ from scipy.stats import false_discovery_control
 from nsa_core.detector.conformal import (
     benjamini_hochberg,
     is_promised,
+    least_discoveries,
     least_rate,
     p_values,
     rate_range,
@@ -122,3 +123,14 @@ def test_a_rate_out_of_range_is_named(rate):
         threshold(np.zeros(3), rate)
     with pytest.raises(InputError, match="false_discovery_rate is"):
         benjamini_hochberg(np.ones(3), rate)
+
+
+@pytest.mark.parametrize(
+    ("calibrated", "count", "rate"), [(20, 40, 0.1), (20, 40, 0.2), (99, 50, 0.05)]
+)
+def test_fewer_discoveries_than_the_least_are_none(calibrated, count, rate):
+    least = least_discoveries(calibrated, count, rate)
+    for odd in range(1, count + 1):
+        p = np.full(count, 1.0)
+        p[:odd] = 1 / (calibrated + 1)
+        assert benjamini_hochberg(p, rate).sum() == (odd if odd >= least else 0)

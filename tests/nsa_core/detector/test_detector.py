@@ -6,6 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from sklearn.base import clone, is_outlier_detector
 from sklearn.exceptions import NotFittedError
@@ -314,7 +315,7 @@ def test_other_images_than_it_was_fit_on_are_refused(fitted, digit_images):
         ({"scorer": "kcos"}, "unknown scorer 'kcos'; did you mean 'k-cos'"),
         ({"layer": "stage9"}, "unknown layer 'stage9'"),
         ({"image_size": 0}, "image_size is 0; need a whole number of at least 1"),
-        ({"epochs": 0}, "budget is 0"),
+        ({"epochs": 0}, "epochs is 0"),
         ({"batch_size": 1}, "batch_size is 1"),
         ({"calibration": 0.7}, r"calibration is 0.7; need a share in \[0, 0.5\]"),
         ({"false_alarm_rate": 5}, r"false_alarm_rate is 5; need a number in \(0, 1\)"),
@@ -330,3 +331,22 @@ def test_other_images_than_it_was_fit_on_are_refused(fitted, digit_images):
 def test_a_wrong_parameter_is_named(parameters, said, digit_images):
     with pytest.raises(InputError, match=said):
         AnomalyDetector(**parameters).fit(digit_images[0][:40])
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+@pytest.mark.parametrize("device", ["cuda", "cuda:1", "meta", "gpu"])
+def test_a_device_that_is_not_there_is_refused(device):
+    with pytest.raises(InputError, match=f"device is '{device}'"):
+        AnomalyDetector(device=device).fit(np.zeros((30, 8, 8), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("given", "match"),
+    [
+        ({"image_size": 100_000}, "image_size is 100000.*need at most 2048"),
+        ({"image_size": 100_000, "backbone": "efficientnet_lite0"}, "image_size is 100000; need"),
+    ],
+)
+def test_a_size_that_no_memory_holds_is_refused(given, match):
+    with pytest.raises(InputError, match=match):
+        AnomalyDetector(**given).fit(np.zeros((30, 8, 8), np.uint8))

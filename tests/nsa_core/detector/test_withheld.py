@@ -58,3 +58,15 @@ def test_too_few_images_are_said_with_what_would_do():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         warn_of_few(19, 0.2, 0.05)
+
+
+def test_groups_that_cannot_be_compared_are_refused():
+    with pytest.raises(InputError, match="groups cannot be compared"):
+        split_rows(4, 0.5, 0, ["a", None, "a", None])
+
+
+def test_where_no_group_fits_the_warning_says_so():
+    rows, withheld = split_rows(40, 0.2, 0, np.zeros(40))
+    assert (len(rows), len(withheld)) == (40, 0)
+    with pytest.warns(CalibrationWarning, match="no image is withheld .* no whole group"):
+        warn_of_few(0, 0.2, 0.05)
