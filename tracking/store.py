@@ -17,6 +17,7 @@ from tracking.files.place import StorePath
 from tracking.files.read import read_json
 from tracking.files.write import write_json
 from tracking.schema import TABLES
+from tracking.studies_of import names_of_studies
 from tracking.tables.compaction import compact
 from tracking.tables.generation import GenerationError, open_generation, pointed_at
 from tracking.tables.snapshot import Snapshot
@@ -107,21 +108,8 @@ class Store:
         return list(dict.fromkeys(members))
 
     def studies(self) -> list[str]:
-        """Names of the studies in the store.
-
-        Raises:
-            StoreError: it has trials, and nothing says of which study.
-        """
-        folder = self.root / "studies"
-        if isinstance(folder, Path) and os.path.lexists(folder) and not _is_folder(folder):
-            raise StoreError(f"{folder} is no folder; a store has its studies in one")
-        found = sorted(path.stem for path in folder.glob("[!.]*.json"))
-        if not found and any((self.root / "trials").glob("[!.]*")):
-            raise StoreError(
-                f"{folder} names no study, and there are trials; the command of the study writes "
-                "its name anew"
-            )
-        return found
+        """Names of the studies in the store; an error if they are lost, see there."""
+        return names_of_studies(self.root)
 
     def chosen(self, study: str | None) -> list[str]:
         """The named study alone, or all of them for None.
@@ -210,7 +198,3 @@ class Store:
                 f"study name is {study!r}; need lower-case letters, digits, '-' and '_'"
             )
         return self.root / "studies" / f"{study}.json"
-
-
-def _is_folder(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink()

@@ -150,6 +150,14 @@ def test_trials_whose_study_is_lost_are_not_taken_for_none(store, how, capsys):
         assert said.startswith(f"error: {store.root / 'studies'}"), said
 
 
+def test_a_store_in_the_making_has_trials_and_no_study_yet(tmp_path):
+    made = create_store(tmp_path / "store")
+    planned(made, STUDY, FIRST)
+    (made.root / "studies" / f"{STUDY}.json").unlink()  # which is written last
+    assert made.studies() == []
+    assert made.trials().num_rows == 0
+
+
 @pytest.mark.parametrize("make", [Path.touch, os.mkfifo], ids=["a file", "a pipe"])
 @pytest.mark.parametrize("name", [f"trials/{FIRST}", "trials", "parquet"])
 def test_what_is_no_folder_is_one_named_error(store, make, name, capsys):

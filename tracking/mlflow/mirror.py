@@ -70,8 +70,7 @@ class MlflowMirror:
         tracking_uri: an absolute SQLite URI or a server's address.
 
     Raises:
-        MlflowException: MLflow cannot be used; in one line.
-        StoreError: the store is not there any more.
+        MlflowException, StoreError: MLflow cannot be used, or the store is not there any more.
     """
 
     def __init__(self, store: Store, study: str, tracking_uri: str) -> None:
@@ -88,8 +87,8 @@ class MlflowMirror:
 
         ``watch`` is told after each trial how many are done, and of how many.
         """
-        touched = 0
-        records = [self.store.trial(each) for each in self.store.members(self.study)]
+        touched, members = 0, self.store.members(self.study)
+        records = [self.store.trial(each) for each in members]
         stamps = signatures([record.folder for record in records])
         for done, (record, stamp) in enumerate(zip(records, stamps, strict=True), start=1):
             if self._seen.get(record.trial_id) != stamp:
@@ -182,13 +181,8 @@ class MlflowMirror:
         runs: list[Run] = []
         token = None
         while True:
-            page = self.client.search_runs(
-                [self.experiment],
-                f"tags.`{_TRIAL}` != ''",
-                ViewType.ACTIVE_ONLY,
-                max_results=_PAGE,
-                page_token=token,
-            )
+            wanted = [self.experiment], f"tags.`{_TRIAL}` != ''", ViewType.ACTIVE_ONLY
+            page = self.client.search_runs(*wanted, max_results=_PAGE, page_token=token)
             runs.extend(page)
             token = page.token
             if not token:
