@@ -170,7 +170,7 @@ def test_what_is_no_folder_is_one_named_error(store, make, name, capsys):
     assert said.startswith(f"error: {path}")
     if name != "parquet":  # which queries need not
         assert query.main([str(store.root), "select 1 from trials"]) == 2
-        assert said.startswith(f"error: {path}")
+        assert capsys.readouterr().err.startswith(f"error: {path}")
 
 
 @pytest.mark.root

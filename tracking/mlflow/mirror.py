@@ -87,8 +87,8 @@ class MlflowMirror:
 
         ``watch`` is told after each trial how many are done, and of how many.
         """
-        touched, members = 0, self.store.members(self.study)
-        records = [self.store.trial(each) for each in members]
+        touched = 0
+        records = [self.store.trial(each) for each in self.store.members(self.study)]
         stamps = signatures([record.folder for record in records])
         for done, (record, stamp) in enumerate(zip(records, stamps, strict=True), start=1):
             if self._seen.get(record.trial_id) != stamp:
@@ -180,8 +180,8 @@ class MlflowMirror:
     def _all_runs(self) -> list[Run]:
         runs: list[Run] = []
         token = None
+        wanted = [self.experiment], f"tags.`{_TRIAL}` != ''", ViewType.ACTIVE_ONLY
         while True:
-            wanted = [self.experiment], f"tags.`{_TRIAL}` != ''", ViewType.ACTIVE_ONLY
             page = self.client.search_runs(*wanted, max_results=_PAGE, page_token=token)
             runs.extend(page)
             token = page.token
