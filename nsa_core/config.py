@@ -188,11 +188,7 @@ class TrialConfig:
                 raise unknown("configuration key", key, known)
         values = dict(plain)
         if isinstance(values.get("augment"), Mapping):
-            recipe = {item.name for item in fields(Augmentation)}
-            for key in values["augment"]:
-                if key not in recipe:
-                    raise unknown("augmentation key", key, recipe)
-            values["augment"] = Augmentation(**values["augment"])
+            values["augment"] = Augmentation.from_dict(values["augment"])
         return cls(**values)
 
 

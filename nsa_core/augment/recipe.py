@@ -1,8 +1,10 @@
 """The augmentation recipe: the distributions that views are drawn from."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
-from nsa_core.errors import InputError, real
+from nsa_core.errors import InputError, real, unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,15 @@ class Augmentation:
             if not 0 <= value <= top:
                 raise InputError(f"augment.{name} is {value}; need a number in [0, {top}]")
             object.__setattr__(self, name, value)
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> "Augmentation":
+        """The inverse of ``dataclasses.asdict``; an unknown key is an InputError."""
+        known = {item.name for item in fields(cls)}
+        for key in plain:
+            if key not in known:
+                raise unknown("augmentation key", key, known)
+        return cls(**plain)
 
     def weakened(self, strength: float) -> "Augmentation":
         """The same kinds of changes, as often, at a share of their strength in [0, 1].

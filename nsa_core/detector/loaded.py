@@ -1,7 +1,6 @@
 """A detector from a folder that may come from anybody: nothing runs, and what is wrong is named."""
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,14 +13,11 @@ from safetensors.torch import load as from_bytes
 from torch import Tensor
 
 from nsa_core import scorers
-from nsa_core.augment import Augmentation
 from nsa_core.config import TrialConfig
+from nsa_core.detector.described import about_of, described
 from nsa_core.detector.detector import AnomalyDetector
 from nsa_core.detector.fitting import device_of
-from nsa_core.detector.images import Shape
-from nsa_core.detector.preset import LARGEST, encoded_size, size_of_files
-from nsa_core.detector.saved import ABOUT, FORMAT, LEARNT, SCORER, VERSION, WEIGHTS
-from nsa_core.detector.shrink import Shrink
+from nsa_core.detector.saved import ABOUT, LEARNT, SCORER, WEIGHTS
 from nsa_core.errors import InputError, unknown
 from nsa_core.methods import Method
 from nsa_core.training import build_method
@@ -29,7 +25,6 @@ from nsa_core.training.embedding import embed_batch
 
 _PROGRAMS = (".bin", ".ckpt", ".joblib", ".npy", ".npz", ".pickle", ".pkl", ".pt", ".pth", ".py")
 _PICKLES = (b"\x80", b"PK\x03\x04")  # a pickle's first byte, and the archive that torch saves
-_LARGEST_SIDE = 2**14
 
 _Tensors = dict[str, Tensor]
 
@@ -43,10 +38,10 @@ def load(folder: Path, device: str) -> AnomalyDetector:
     """
     where = device_of(device)
     _refuse_programs(folder)
-    about = _about(folder)
+    about = about_of(folder / ABOUT, _content(folder / ABOUT))
     weights, learnt = (_tensors(folder, name, about) for name in (WEIGHTS, SCORER))
     try:
-        detector = _described(about, device)
+        detector = described(about, device)
         _check_learnt(learnt, len(detector.names_))
         for name in LEARNT:
             setattr(detector, f"{name}_", learnt[name].numpy())
@@ -94,23 +89,6 @@ def _content(path: Path, most: int = -1) -> bytes:
         raise InputError(f"{path} cannot be read ({error.strerror}); save it again") from error
 
 
-def _about(folder: Path) -> dict[str, Any]:
-    try:
-        about = json.loads(_content(folder / ABOUT))
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{folder / ABOUT} is not whole ({error}); copy it again") from error
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
-        raise InputError(f"{folder / ABOUT} describes no detector; need a folder of a saved one")
-    if about.get("version") != VERSION:
-        raise InputError(
-            f"{folder} is a detector of version {about.get('version')!r}, written by nsa_core "
-            f"{about.get('nsa_core')!r}; this one reads version {VERSION}: fit it again"
-        )
-    return about
-
-
 def _tensors(folder: Path, name: str, about: Mapping[str, Any]) -> _Tensors:
     path, content = folder / name, _content(folder / name)
     digests = about.get("sha256")
@@ -124,36 +102,6 @@ def _tensors(folder: Path, name: str, about: Mapping[str, Any]) -> _Tensors:
         if not tensor.isfinite().all():
             raise InputError(f"{path}: {key} holds NaN or infinity; fit the detector again")
     return tensors
-
-
-def _described(about: Mapping[str, Any], device: str) -> AnomalyDetector:
-    """The detector without anything that it has learnt."""
-    parameters = dict(about["parameters"])
-    if parameters["augment"] is not None:
-        parameters["augment"] = Augmentation(**parameters["augment"])
-    detector = AnomalyDetector(**parameters, device=device)
-    scorers.build(detector.scorer)
-    size_of_files(detector.get_params())
-    if (version := scorers.version(detector.scorer)) != about["scorer_version"]:
-        raise InputError(
-            f"its {detector.scorer} is of version {about['scorer_version']}, and this one of "
-            f"version {version}, which scores otherwise; fit it again"
-        )
-    detector.config_ = config = TrialConfig.from_dict(about["config"])
-    if config.image_size > LARGEST:
-        raise InputError(f"image_size is {config.image_size}; need at most {LARGEST}")
-    detector.image_shape_ = shape = _shape(about["image_shape"])
-    detector.shrink_ = Shrink(shape[1:], encoded_size(detector.get_params(), shape))
-    detector.dynamics_, detector.fingerprint_ = about["dynamics"], str(about["fingerprint"])
-    detector.names_, detector.notes_ = tuple(map(str, about["names"])), dict(about["notes"])
-    return detector
-
-
-def _shape(found: Any) -> Shape:
-    channels, height, width = (int(each) for each in found)
-    if channels not in (1, 3) or not all(1 <= each <= _LARGEST_SIDE for each in (height, width)):
-        raise InputError(f"image_shape is {found}; need [1 or 3, H, W] up to {_LARGEST_SIDE}")
-    return channels, height, width
 
 
 def _check_learnt(learnt: _Tensors, count: int) -> None:

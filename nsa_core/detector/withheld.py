@@ -22,6 +22,12 @@ class CalibrationWarning(UserWarning):
     """Too few images are withheld to promise the false-alarm rate; nothing is flagged."""
 
 
+def checked_share(share: object) -> None:
+    """An InputError unless it is a share of the images that may be withheld."""
+    if not 0 <= real("calibration", share) <= MOST:
+        raise InputError(f"calibration is {share}; need a share in [0, {MOST}]")
+
+
 def split_rows(
     count: int, share: float, seed: int, groups: Sequence[Any] | None = None
 ) -> tuple[Rows, Rows]:
@@ -35,8 +41,7 @@ def split_rows(
     Raises:
         InputError: a share out of range, or groups of another number.
     """
-    if not 0 <= real("calibration", share) <= MOST:
-        raise InputError(f"calibration is {share}; need a share in [0, {MOST}]")
+    checked_share(share)
     members = group_of(count, groups)
     sizes = np.bincount(members)
     order = np.random.default_rng(derive_seed(seed, "calibration")).permutation(len(sizes))

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import pickle
 import shutil
@@ -260,7 +261,10 @@ def test_weights_of_another_shape_are_named(folder, refused, tensor):
 
 
 def test_a_configuration_that_asks_for_any_memory_gets_none(folder, refused):
-    edit(folder, lambda about: about["config"].update(width=2**17))
+    def widen(about):
+        about["config"]["width"] = about["parameters"]["width"] = 2**17
+
+    edit(folder, widen)
     refused("weights.safetensors is not of its configuration")
 
 
@@ -301,10 +305,20 @@ def test_other_tensors_are_refused(folder, refused):
         (lambda about: about.pop("names"), "it has no 'names'"),
         (lambda about: about.update(sha256=None), "is not what was saved"),
         (lambda about: about["config"].update(epoch=3), "unknown configuration key 'epoch'"),
-        (lambda about: about["parameters"].update(more=3), "unexpected keyword argument 'more'"),
+        (lambda about: about["parameters"].update(more=3), "unknown parameter 'more'"),
+        (lambda about: about["parameters"].pop("seed"), "it has no 'seed'"),
+        (lambda about: about["parameters"].update(seed="x"), "its seed is 'x', and it was trained"),
+        (lambda about: about["parameters"].update(seed=None), "its seed is None, and"),
+        (lambda about: about["parameters"].update(epochs=9), "its epochs is 9, and it was trained"),
+        (lambda about: about["parameters"].update(method=0), "its method is 0, and"),
+        (lambda about: about["parameters"].update(norm=[]), r"its norm is \[\], and"),
+        (lambda about: about["parameters"].update(method_options={"a": 1}), "its a is 1, and"),
+        (lambda about: about["parameters"].update(calibration=-1), "calibration is -1"),
+        (lambda about: about.update(parameters=3), "parameters is 3; need a dict"),
         (lambda about: about["parameters"].update(scorer="k"), "unknown scorer 'k'"),
         (lambda about: about["parameters"].update(layer="x"), "unknown layer 'x'"),
-        (lambda about: about["parameters"].update(augment=[1]), "no detector that can be loaded"),
+        (lambda about: about["parameters"].update(augment=[1]), "augment is .*need a dict"),
+        (lambda about: about["parameters"].update(augment={"x": 1}), "unknown augmentation key"),
         (lambda about: about["parameters"].update(false_alarm_rate=2), "false_alarm_rate is 2"),
         (lambda about: about["parameters"].update(image_size="x"), "image_size is 'x'"),
         (
@@ -313,10 +327,16 @@ def test_other_tensors_are_refused(folder, refused):
         ),
         (lambda about: about["config"].update(image_size=10**7), "image_size is 10000000"),
         (lambda about: about["parameters"].update(resize=[]), "unknown resize"),
-        (lambda about: about.update(image_shape=[1, 16]), "no detector that can be loaded"),
+        (lambda about: about.update(image_shape=[1, 16]), r"image_shape is \[1, 16\]"),
+        (lambda about: about.update(image_shape=[1, 16, math.inf]), "image_shape is inf"),
         (lambda about: about.update(image_shape=[2, 16, 16]), r"image_shape is \[2, 16, 16\]"),
         (lambda about: about.update(image_shape=[1, 10**9, 16]), "image_shape is"),
-        (lambda about: about.update(names=3), "no detector that can be loaded"),
+        (lambda about: about.update(names=3), "names is 3; need a list"),
+        (lambda about: about.update(fingerprint=3), "fingerprint is 3; need a str"),
+        (lambda about: about.update(notes=[]), r"notes is \[\]; need a dict"),
+        (lambda about: about.update(dynamics=[3]), "dynamics has 3; need the numbers of an epoch"),
+        (lambda about: about["dynamics"][0].update(kappa="x"), "dynamics has"),
+        (lambda about: about["dynamics"][0].pop("step"), "dynamics has"),
     ],
 )
 def test_what_it_says_of_itself_is_checked(folder, refused, change, said):
