@@ -19,6 +19,7 @@ PYTHON ?= $(shell for p in python3 python3.12 python3.11; do \
 
 STORE  ?= $(shell ls -td results/*/store.json 2>/dev/null | head -1 | sed 's,/store.json$$,,')
 PORT   ?= 5000
+TESTS  ?= --ignore=tests/faults
 QUOTED  = '$(subst ','\'',$(STORE))'
 
 .PHONY: study test faults ui report docs lint audit setup lock clean
@@ -27,7 +28,7 @@ study: setup
 	$(BIN)/python studies/pollution_robustness.py --preset quick
 
 test: setup
-	$(BIN)/python -m pytest --ignore=tests/faults
+	$(BIN)/python -m pytest $(TESTS)
 
 faults: setup
 	$(BIN)/python -m pytest tests/faults
