@@ -57,6 +57,8 @@ def start(folder: str) -> None:
     # Of a worker that needed over a minute to start, on a machine that is busy, Ray would hear no
     # more, and wait for it for ever.
     os.environ.setdefault("RAY_worker_register_timeout_seconds", "1800")
+    # Ray would start a process for each core before any has something to do.
+    os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
     how = {
         "address": "local",
         "num_cpus": usable_cores(),
