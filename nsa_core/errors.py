@@ -27,6 +27,12 @@ class DivergedError(RuntimeError):
         self.step = step
 
 
+def first_line(error: object) -> str:
+    """What another library's error says first; it may go on for many lines."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
 def unknown(what: str, value: object, known: Iterable[str]) -> InputError:
     """Build the error for a name outside a closed list; suggests the nearest known name."""
     names = sorted(known)

@@ -8,6 +8,8 @@ from zipfile import BadZipFile, ZipFile
 
 import torch
 
+from nsa_core.errors import first_line
+
 _ARCHIVE = b"PK\x03\x04"
 _NOT_WHOLE = (
     BadZipFile, EOFError, KeyError, OSError, RuntimeError, ValueError, struct.error, zlib.error
@@ -33,9 +35,9 @@ def read_torch_file(stream: BinaryIO) -> Any:
         _check_whole(stream)
         return torch.load(stream, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise NotTensorsError(_first_line(error)) from error
+        raise NotTensorsError(first_line(error)) from error
     except _NOT_WHOLE as error:
-        raise NotWholeError(_first_line(error)) from error
+        raise NotWholeError(first_line(error)) from error
 
 
 def _check_whole(stream: BinaryIO) -> None:
@@ -45,7 +47,3 @@ def _check_whole(stream: BinaryIO) -> None:
             if damaged := archive.testzip():
                 raise BadZipFile(f"{damaged} is not what was written")
     stream.seek(0)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 from nsa_core import __version__
-from nsa_core.errors import InputError, unknown
+from nsa_core.errors import InputError, first_line, unknown
 from studies import Search, Study, completion
 from studies import main as run_study
 from tracking.text import print_anything, printable
@@ -111,7 +111,9 @@ def _from_file(path: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise InputError(f"study file {str(path)!r}: {type(error).__name__}: {error}") from error
+        raise InputError(
+            f"study file {str(path)!r}: {type(error).__name__}: {first_line(error)}"
+        ) from error
     return module
 
 

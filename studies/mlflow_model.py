@@ -25,6 +25,7 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import Schema, TensorSpec
 
 from nsa_core import InputError
+from nsa_core.errors import first_line
 from studies.trial.detector import TrialDetector, trained_detector
 from tracking import Store, StoreError, TrialRecord, open_store
 from tracking.mlflow.mirror import MlflowMirror
@@ -171,7 +172,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {printable(str(error))}", file=sys.stderr)
         return 2
     except MlflowException as error:
-        reason = str(error).partition("\n")[0]
+        reason = first_line(error)
         said = without_passwords(f"error: MLflow at {uri}: {reason}")
         print(printable(said), file=sys.stderr)
         return 1

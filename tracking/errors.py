@@ -11,8 +11,8 @@ class DamagedFileError(StoreError):
     """A file of a store, ``path``, cannot be read as what it should be, and the ``reason``."""
 
     def __init__(self, path: Any, reason: object) -> None:
-        super().__init__(f"{path} cannot be read ({reason}); move it away to go on")
-        self.path, self.reason = path, reason
+        self.path, self.reason = path, str(reason).strip().partition("\n")[0]
+        super().__init__(f"{path} cannot be read ({self.reason}); move it away to go on")
 
 
 class QueryError(StoreError):

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from PIL import ExifTags, Image, ImageFile, ImageOps
 
 from nsa_core.data.eight_bits import ImageError, in_eight_bits, is_grey
+from nsa_core.errors import first_line
 
 __all__ = ["FORMATS", "MOST_PIXELS", "ImageError", "decode_image", "image_shape"]
 
@@ -55,7 +56,7 @@ def decode_image(
         except ImageError:
             raise
         except Exception as error:  # Pillow raises nearly anything on a broken file
-            raise ImageError(f"{type(error).__name__}: {error}") from error
+            raise ImageError(f"{type(error).__name__}: {first_line(error)}") from error
 
 
 def image_shape(data: bytes, most_pixels: int = MOST_PIXELS) -> tuple[int, int, int]:
@@ -72,7 +73,7 @@ def image_shape(data: bytes, most_pixels: int = MOST_PIXELS) -> tuple[int, int, 
         except ImageError:
             raise
         except Exception as error:
-            raise ImageError(f"{type(error).__name__}: {error}") from error
+            raise ImageError(f"{type(error).__name__}: {first_line(error)}") from error
     return (channels, width, height) if lying else (channels, height, width)
 
 

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from nsa_core.errors import InputError
+from nsa_core.errors import InputError, first_line
 
 _ROWS_AT_ONCE = 8
 """Of images. Arrow holds no more than 2 GiB in an array inside of a struct, and a row group of
@@ -19,7 +19,9 @@ def open_parquet(path: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(path, page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{path}: not a whole Parquet file ({error}); fetch it again") from error
+        raise InputError(
+            f"{path}: not a whole Parquet file ({first_line(error)}); fetch it again"
+        ) from error
 
 
 def read_column(paths: list[Path], name: str) -> pa.ChunkedArray:
@@ -56,4 +58,4 @@ def encoded_images(path: Path, column: str = "image") -> Iterator[bytes]:
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:
-    return InputError(f"{path}: cannot be read ({error}); fetch it again")
+    return InputError(f"{path}: cannot be read ({first_line(error)}); fetch it again")

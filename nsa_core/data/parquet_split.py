@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from nsa_core.data.class_names import described
 from nsa_core.data.parquet_file import open_parquet, read_column
-from nsa_core.errors import AbsentError, InputError
+from nsa_core.errors import AbsentError, InputError, first_line
 
 _SHARD = re.compile(r"(?:^|[-_])(\d+)[-_]of[-_](\d+)(?:-[0-9a-f]{16})?(?=$|[-_.])")
 """``-00000-of-00002``; Hugging Face's older ones have a hash behind it, another for each shard."""
@@ -110,6 +110,5 @@ def _as_text(path: Path, column: pa.ChunkedArray, names: tuple[str, ...]) -> pa.
             column = pa.chunked_array([pa.array(names).take(column.combine_chunks())])
         return column.cast(pa.string())
     except pa.ArrowException as error:
-        raise InputError(
-            f"{path}: column 'split' is {column.type} ({error}); need text such as 'train'"
-        ) from error
+        found = f"{column.type} ({first_line(error)})"
+        raise InputError(f"{path}: column 'split' is {found}; need text such as 'train'") from error

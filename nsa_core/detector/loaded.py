@@ -18,7 +18,7 @@ from nsa_core.detector.described import about_of, described
 from nsa_core.detector.detector import AnomalyDetector
 from nsa_core.detector.fitting import device_of
 from nsa_core.detector.saved import ABOUT, LEARNT, SCORER, WEIGHTS
-from nsa_core.errors import InputError, unknown
+from nsa_core.errors import InputError, first_line, unknown
 from nsa_core.methods import Method
 from nsa_core.training import build_method
 from nsa_core.training.embedding import embed_batch
@@ -52,7 +52,7 @@ def load(folder: Path, device: str) -> AnomalyDetector:
         detector.scorer_ = scorers.build(detector.scorer).fit(features)
         return detector.calibrate(detector.false_alarm_rate)
     except (AttributeError, KeyError, TypeError, ValueError) as error:  # an InputError is the last
-        said = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+        said = f"it has no {error}" if isinstance(error, KeyError) else first_line(error)
         raise InputError(f"{folder} is no detector that can be loaded: {said}") from error
 
 
@@ -97,7 +97,7 @@ def _tensors(folder: Path, name: str, about: Mapping[str, Any]) -> _Tensors:
     try:
         tensors: _Tensors = from_bytes(content)
     except (SafetensorError, ValueError) as error:
-        raise InputError(f"{path} cannot be read ({error}); copy it again") from error
+        raise InputError(f"{path} cannot be read ({first_line(error)}); copy it again") from error
     for key, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise InputError(f"{path}: {key} holds NaN or infinity; fit the detector again")

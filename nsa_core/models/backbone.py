@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nsa_core.errors import InputError, unknown
+from nsa_core.errors import InputError, first_line, unknown
 from nsa_core.models.efficientnet_lite import FEATURES, EfficientNetLite0
 from nsa_core.models.encoder import Encoder
 from nsa_core.models.weights import load_into, read_weights, weights_path
@@ -169,7 +169,7 @@ def _load_into_timm(network: nn.Module, file: _File, name: str, described: Any) 
     try:
         fitted = fit(dict(file.state), network) if fit else file.state
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
+        reason = f"{type(error).__name__}: {first_line(error)}"
         raise InputError(f"weights {file.path} are not of {name} ({reason})") from error
     heads = (
         [described.classifier] if isinstance(described.classifier, str) else described.classifier

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from nsa_core.errors import InputError
+from nsa_core.errors import InputError, first_line
 from nsa_core.torch_file import NotTensorsError, NotWholeError, read_torch_file
 
 _NESTED = ("state_dict", "model")  # where training scripts put the weights among other things
@@ -88,7 +88,9 @@ def _safetensors(path: Path, content: bytes) -> Any:
     try:
         return load(content)
     except SafetensorError as error:
-        raise InputError(f"weights {path} cannot be read ({error}); fetch them again") from error
+        raise InputError(
+            f"weights {path} cannot be read ({first_line(error)}); fetch them again"
+        ) from error
 
 
 def _all_tensors(held: Mapping[Any, Any]) -> bool:

@@ -22,6 +22,7 @@ from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]
 from ray.tune.execution.class_cache import ENV_VARS_TO_PROPAGATE
 
 from nsa_core import InputError
+from nsa_core.errors import first_line
 from nsa_core.limits import usable_cores
 from studies.cluster import RayLostError
 from studies.cluster.signals import install_again
@@ -75,7 +76,7 @@ def start(folder: str) -> None:
             return
         except Exception as error:  # of no class, where it times out
             leave()
-            reason = str(error).strip().partition("\n")[0]
+            reason = first_line(error)
             if attempt == _STARTS:
                 raise RayLostError(
                     f"Ray did not start on this machine in {_STARTS} attempts ({reason}); the same "
@@ -99,7 +100,7 @@ def join(address: str) -> None:
             socket.create_connection((host, int(port)), timeout=5).close()
         _init(address=address)
     except Exception as error:
-        reason = str(error).strip().partition("\n")[0]
+        reason = first_line(error)
         raise InputError(f"no Ray cluster at {address!r} ({reason})") from error
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from nsa_core import InputError, TrialConfig
+from nsa_core.errors import first_line
 from studies.plan.timing import time_copy
 
 
@@ -99,7 +100,7 @@ def _worker(
         except threading.BrokenBarrierError:
             return  # another copy has failed, and says why
         except Exception as error:
-            out.put(f"{type(error).__name__}: {error}")
+            out.put(f"{type(error).__name__}: {first_line(error)}")
             together.abort()
             return
         out.put(found | {"memory_mb": found["memory_mb"] / threads})

@@ -17,6 +17,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from nsa_core import InputError
+from nsa_core.errors import first_line
 from studies.search.damage import mend
 from studies.search.journal import ObjectJournal, parts_of
 from studies.search.matching import TRIAL_ID, matched
@@ -38,7 +39,7 @@ def open_storage(where: str | StorePath) -> BaseStorage:
         try:
             return get_storage(where)
         except Exception as error:  # of any of the databases that it knows
-            reason = without_passwords(str(error).partition("\n")[0])
+            reason = without_passwords(first_line(error))
             raise InputError(
                 f"--storage is {without_passwords(where)!r}, which Optuna cannot open ({reason})"
             ) from error

@@ -42,6 +42,17 @@ def store(tmp_path):
     return made
 
 
+def test_what_arrow_says_in_two_lines_is_one(store):
+    path = store.root / "trials" / FIRST / "scores.parquet"
+    content = bytearray(path.read_bytes())
+    footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    content[footer : footer + 64] = bytes(64)
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match=f"{FIRST}/scores.parquet cannot be read") as caught:
+        open_store(store.root).scores()
+    assert "\n" not in str(caught.value)
+
+
 def times(place: Path) -> dict[Path, int]:
     """When each file and folder there was changed, in ns."""
     return {each: each.stat().st_mtime_ns for each in [place, *place.rglob("*")]}
