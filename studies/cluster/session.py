@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import math
 import os
 import random
 import secrets
@@ -130,12 +131,12 @@ def _end_if_stuck(folder: str) -> None:
     then does not come back. Ray would end it after a minute, and leave its folder and its workers.
     """
     node: Any = ray._private.worker._global_node
-    looks = 0
-    while looks < _STUCK_S:
+    died = math.inf
+    while time.monotonic() - died < _STUCK_S:
         time.sleep(1)
-        looks = looks + 1 if dead_processes() else 0
         if node is not ray._private.worker._global_node:
             return
+        died = min(died, time.monotonic()) if dead_processes() else math.inf
     print(f"error: {lost(dead_processes())}", file=sys.stderr, flush=True)
     node.kill_all_processes(check_alive=False)
     shutil.rmtree(Path(folder).parent, ignore_errors=True)

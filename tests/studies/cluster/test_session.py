@@ -141,10 +141,15 @@ def test_it_starts_between_rays_that_have_other_tokens(tmp_path):
 A_CALL_THAT_DOES_NOT_COME_BACK = """
 import os, tempfile
 from pathlib import Path
+from types import SimpleNamespace
+from time import monotonic, sleep
 from studies.cluster import session
 import ray
 
-session._STUCK_S = 1
+# A machine so busy that a look takes 3 s; Ray itself gives up after 20, and says less.
+session.time = SimpleNamespace(sleep=lambda seconds: sleep(3 * seconds), monotonic=monotonic)
+os.environ["RAY_gcs_rpc_server_reconnect_timeout_s"] = "20"
+session._STUCK_S = 8
 session.start(tempfile.mkdtemp() + "/ray")
 processes = ray._private.worker._global_node.all_processes
 print(Path(ray._private.worker._global_node.get_session_dir_path()).parents[1], flush=True)
