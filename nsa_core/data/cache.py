@@ -26,13 +26,22 @@ def cache_root() -> Path:
     """
     if explicit := os.environ.get("NSA_CACHE"):
         return Path(explicit)
-    base = os.environ.get("XDG_CACHE_HOME")
     try:
-        return (Path(base) if base else Path.home() / ".cache") / "nsa-studies"
+        return user_cache()
     except RuntimeError as error:
         raise InputError(
             "decoded images have no place: this user has no home; set NSA_CACHE to a folder"
         ) from error
+
+
+def user_cache() -> Path:
+    """This project's folder in the user's cache; the standard has a relative name ignored.
+
+    Raises:
+        RuntimeError: there is none, as this user has no home.
+    """
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (base if base.is_absolute() else Path.home() / ".cache") / "nsa-studies"
 
 
 def cached(name: str, sources: list[Path], decode: Callable[[], ImageSet]) -> ImageSet:

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from nsa_core.augment import MakeViews, make_views
+from nsa_core.data.cache import user_cache
 from nsa_core.errors import InputError
 from nsa_core.methods import Method
 from nsa_core.models import ResNet
@@ -96,11 +97,8 @@ def cache_folder() -> Path:
         InputError: it belongs to another user, or others can write to it.
         OSError: it cannot be made.
     """
-    explicit, base = os.environ.get(_VARIABLE), os.environ.get("XDG_CACHE_HOME")
-    if explicit:
-        folder = Path(explicit)
-    else:
-        folder = (Path(base) if base else Path.home() / ".cache") / "nsa-studies" / "compiled"
+    explicit = os.environ.get(_VARIABLE)
+    folder = Path(explicit) if explicit else user_cache() / "compiled"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = folder.lstat()
     own = stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid()

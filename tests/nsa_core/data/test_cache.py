@@ -117,8 +117,10 @@ def test_cache_folder_follows_the_environment(monkeypatch, tmp_path):
     assert cache_root() == tmp_path / "explicit"
     monkeypatch.delenv("NSA_CACHE")
     assert cache_root() == tmp_path / "xdg" / "nsa-studies"
-    monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    assert cache_root() == tmp_path / ".cache" / "nsa-studies"
+    monkeypatch.delenv("XDG_CACHE_HOME")
     assert cache_root() == tmp_path / ".cache" / "nsa-studies"
 
 
