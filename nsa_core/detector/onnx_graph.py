@@ -71,7 +71,9 @@ class ScoredImages(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Scores, float64 [N], and flags, bool [N], of images [N, C, H, W]."""
-        pixels = images.float() * (255 / self._white)
+        pixels = images.float()
+        if self._white != 255:  # sums of whole numbers alone are exact
+            pixels = (pixels * (255 / self._white)).round()
         seen = self._resized(self._shrink(pixels) / 255)
         rows = self._method.features(seen)[self._layer].double()
         if self._normalize:

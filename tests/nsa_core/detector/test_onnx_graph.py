@@ -54,10 +54,11 @@ def test_every_scorer_scores_in_onnx_as_in_python():
 def test_images_in_0_to_1_and_larger_ones_score_as_those_that_they_stand_for():
     images = torch.from_numpy(load_images("digits", "test").images[:9].copy())
     larger = images.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    larger += torch.randint(8, larger.shape, generator=torch.Generator().manual_seed(0)).byte()
     method, shrink = build_method(TrialConfig(width=8, depth=10)), Shrink((32, 32), (16, 16))
     scorer = KCos().fit(embed(method, images.numpy()[:5], CPU)["embedding"])
     wanted = scorer.score(embed(method, shrink.of_uint8(larger.numpy()), CPU)["embedding"])
-    for given, white in ((larger, 255.0), (larger / 255, 1.0)):
+    for given, white in ((larger, 255.0), (larger / 255, 1.0), (larger * (1 / 255), 1.0)):
         graph = ScoredImages(method, "embedding", scorer, (1, 32, 32), shrink, 0.1, white)
         with torch.inference_mode():
             scores, _ = graph(given)
