@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from nsa_core import InputError, TrialConfig, load_images, scorers
-from nsa_core.detector.onnx_graph import ScoredImages, row_scores
+from nsa_core.detector.onnx_file import onnx_model
+from nsa_core.detector.onnx_graph import row_scores
 from nsa_core.detector.shrink import Shrink
 from nsa_core.scorers import KCos
 from nsa_core.training import build_method, embed
@@ -51,18 +52,20 @@ def test_every_scorer_scores_in_onnx_as_in_python():
             np.testing.assert_allclose(got, wanted, rtol=1e-5, err_msg=repr(scorer))
 
 
-def test_images_in_0_to_1_and_larger_ones_score_as_those_that_they_stand_for():
-    images = torch.from_numpy(load_images("digits", "test").images[:9].copy())
+@pytest.mark.parametrize("kind", ["uint8", "float32"])
+def test_images_of_either_kind_score_as_in_python(kind):
+    images = torch.from_numpy(load_images("digits", "test").images[:40].copy())
     larger = images.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
-    larger += torch.randint(8, larger.shape, generator=torch.Generator().manual_seed(0)).byte()
+    larger = larger // 2 + torch.randint(90, larger.shape, generator=torch.Generator())
+    larger = larger.byte().numpy()
     method, shrink = build_method(TrialConfig(width=8, depth=10)), Shrink((32, 32), (16, 16))
-    scorer = KCos().fit(embed(method, images.numpy()[:5], CPU)["embedding"])
-    wanted = scorer.score(embed(method, shrink.of_uint8(larger.numpy()), CPU)["embedding"])
-    for given, white in ((larger, 255.0), (larger / 255, 1.0), (larger * (1 / 255), 1.0)):
-        graph = ScoredImages(method, "embedding", scorer, (1, 32, 32), shrink, 0.1, white)
-        with torch.inference_mode():
-            scores, _ = graph(given)
-        np.testing.assert_allclose(scores.numpy(), wanted, rtol=1e-4, atol=1e-6)
+    features = embed(method, shrink.of_uint8(larger), CPU)["embedding"]
+    scorer = KCos().fit(features[:20])
+    model = onnx_model(method, "embedding", scorer, (1, 32, 32), shrink, 0.1, kind)
+    session = onnxruntime.InferenceSession(model.SerializeToString())
+    given = larger if kind == "uint8" else larger.astype(np.float32) / 255
+    scores, _ = session.run(None, {"images": given})
+    np.testing.assert_allclose(scores[20:], scorer.score(features[20:]), rtol=1e-4)
 
 
 def test_a_scorer_of_another_kind_is_refused():
