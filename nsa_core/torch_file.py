@@ -1,6 +1,7 @@
 """Files of torch, read whole and without executing anything; no other place reads one."""
 
 import pickle
+import re
 import struct
 import zlib
 from typing import Any, BinaryIO
@@ -35,9 +36,11 @@ def read_torch_file(stream: BinaryIO) -> Any:
         _check_whole(stream)
         return torch.load(stream, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise NotTensorsError(first_line(error)) from error
+        named = re.search(r"GLOBAL (\S+)", str(error))  # torch's words are advice how to run it
+        raise NotTensorsError(f"it names {named[1]}" if named else "a pickle") from error
     except _NOT_WHOLE as error:
-        raise NotWholeError(first_line(error)) from error
+        no_opcode = isinstance(error, KeyError)
+        raise NotWholeError("no file of torch's" if no_opcode else first_line(error)) from error
 
 
 def _check_whole(stream: BinaryIO) -> None:

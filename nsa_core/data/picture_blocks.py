@@ -61,7 +61,7 @@ def blocks(found: Found, shape: Shape, wanted: Wanted, most: int) -> Iterator[Bl
             high, wide = pixels.shape[1:]
             raise InputError(
                 f"{found.where}: {name} is {high}x{wide}, not {shape[1]}x{shape[2]}; need "
-                "a resize policy: stretch, crop or pad"
+                "a resize policy: stretch, crop or pad (--resize of nsa fit)"
             )
         if len(block.rows) == count:
             yield block

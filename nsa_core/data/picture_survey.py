@@ -116,7 +116,8 @@ def refuse_broken(
     if broken and wanted.on_broken == "refuse":
         raise InputError(
             f"{found.where}: {so_far}{len(broken)} of {total} images cannot be read: {listed}; "
-            "repair or remove them, or skip them (on_broken=skip, or --skip-broken of a command)"
+            f"repair or remove them, or skip up to {MOST_BROKEN:.0%} of them (on_broken=skip, or "
+            "--skip-broken of a command)"
         )
     if len(broken) > MOST_BROKEN * total:
         raise InputError(

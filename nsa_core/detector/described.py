@@ -11,7 +11,7 @@ from nsa_core.config import TrialConfig
 from nsa_core.detector.detector import AnomalyDetector
 from nsa_core.detector.images import Shape
 from nsa_core.detector.preset import LARGEST, encoded_size, size_of_files
-from nsa_core.detector.saved import FORMAT, VERSION
+from nsa_core.detector.saved import ABOUT, FORMAT, VERSION, digest_of
 from nsa_core.detector.shrink import Shrink
 from nsa_core.detector.withheld import checked_share
 from nsa_core.errors import InputError, unknown, whole
@@ -43,6 +43,9 @@ def about_of(path: Path, content: bytes) -> dict[str, Any]:
             f"{path.parent} is a detector of version {about.get('version')!r}, written by nsa_core "
             f"{about.get('nsa_core')!r}; this one reads version {VERSION}: fit it again"
         )
+    digests = about.get("sha256")
+    if isinstance(digests, dict) and digests.get(ABOUT, (own := digest_of(about))) != own:
+        raise InputError(f"{path} is not what was saved: changed; copy it again")
     return about
 
 

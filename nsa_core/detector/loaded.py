@@ -60,6 +60,8 @@ def _refuse_programs(folder: Path) -> None:
     """An InputError if it is no folder, or if a file in it is a link, or could be a program."""
     if not folder.is_dir():
         raise InputError(f"detector {str(folder)!r} does not exist; need a folder of a saved one")
+    if not os.path.lexists(folder / ABOUT):
+        raise InputError(f"{folder} has no {ABOUT}; need a folder of a saved detector")
     for parent, folders, files in os.walk(folder):
         for path in (Path(parent, name) for name in (*folders, *files)):
             if path.is_symlink():

@@ -134,7 +134,10 @@ def size_of_files(parameters: Parameters) -> tuple[int, int] | None:
 def _method(parameters: Parameters) -> tuple[str, Mapping[str, methods.Option]]:
     """Name and options; unless told, SimSiam from scratch, and a backbone as it is."""
     usual = "frozen" if parameters["backbone"] else "simsiam"
-    return parameters["method"] or usual, parameters["method_options"] or {}
+    options = parameters["method_options"] or {}
+    if not isinstance(options, Mapping):
+        raise InputError(f"method_options is {options!r}; need a mapping of names to values")
+    return parameters["method"] or usual, options
 
 
 def _from_scratch(method: str, parameters: Parameters, shape: Shape, count: int) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,12 +47,20 @@ def save(detector: "AnomalyDetector", folder: Path) -> Path:
     }
     learnt = {name: torch.from_numpy(getattr(detector, f"{name}_")) for name in LEARNT}
     files = {WEIGHTS: as_bytes(weights), SCORER: as_bytes(learnt)}
-    files[ABOUT] = json.dumps(_about(detector, files), indent=1, allow_nan=False).encode()
+    about = _about(detector, files)
+    about["sha256"][ABOUT] = digest_of(about)
+    files[ABOUT] = json.dumps(about, indent=1, allow_nan=False).encode()
     try:
         _write(files, folder)
     except OSError as error:
         raise InputError(f"{folder} cannot be written: {error}") from error
     return folder
+
+
+def digest_of(about: Mapping[str, Any]) -> str:
+    """SHA-256 of a description, but for its own digest in it."""
+    digests = {name: each for name, each in about["sha256"].items() if name != ABOUT}
+    return hashlib.sha256(json.dumps({**about, "sha256": digests}).encode()).hexdigest()
 
 
 def _write(files: dict[str, bytes], folder: Path) -> None:

@@ -90,7 +90,7 @@ class Adapted(Pretrained):
         bank = Neighbours(self._phi_of(train).double())
         blocks = self._phi_of(test).double().split(512)
         near = [bank.k_nearest(block, torch.float64, _NEIGHBOURS) for block in blocks]
-        (name,) = self.own_score_versions
+        name = next(iter(self.own_score_versions))  # STOC adds its own behind it
         return {name: torch.cat(near).square().sum(dim=1)}
 
     def _phi_of(self, images: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from nsa_core.errors import InputError, first_line
@@ -63,7 +64,7 @@ def read_weights(path: Path, sha256: str) -> dict[str, Tensor]:
         if isinstance(held, Mapping) and isinstance(held.get(key), Mapping):
             held = held[key]
     if not isinstance(held, Mapping) or not held or not _all_tensors(held):
-        raise InputError(f"weights {path} hold no state dict (tensors by name)")
+        raise InputError(f"weights {path} hold no state dict (dense real tensors by name)")
     return {name.removeprefix(_PARALLEL): tensor for name, tensor in held.items()}
 
 
@@ -94,7 +95,14 @@ def _safetensors(path: Path, content: bytes) -> Any:
 
 
 def _all_tensors(held: Mapping[Any, Any]) -> bool:
-    return all(isinstance(k, str) and isinstance(v, Tensor) for k, v in held.items())
+    return all(
+        isinstance(name, str)
+        and isinstance(tensor, Tensor)
+        and tensor.layout == torch.strided
+        and not tensor.is_complex()
+        and not tensor.is_quantized
+        for name, tensor in held.items()
+    )
 
 
 def load_into(

@@ -59,13 +59,16 @@ def add_reading(made: argparse.ArgumentParser) -> None:
     )
 
 
-def checked_out(name: str, ending: str) -> Path:
+def checked_out(name: str, ending: str, source: str = "") -> Path:
     """The path of a file to be written, so that a wrong one is known before the work.
 
     Raises:
-        InputError: another ending, no such folder, or a folder of that name.
+        InputError: another ending, no such folder, a folder of that name, or a file that is there
+            among the images of the source.
     """
     path = Path(name)
+    if source and path.exists() and path.resolve().is_relative_to(Path(source).resolve()):
+        raise InputError(f"output {name!r} is a file of the images; give another name")
     if path.suffix != ending:
         raise InputError(f"output is {name!r}; need a name that ends in {ending}")
     if path.is_dir() or not path.parent.is_dir():

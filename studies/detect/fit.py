@@ -4,10 +4,12 @@ Normal images are enough; a few others among them do not matter much.
 """
 
 import argparse
+import os
 import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from nsa_core.errors import InputError
@@ -40,6 +42,10 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME",
         help=f"a pre-trained encoder; default: {LITE}, if its package is installed",
     )
+    made.add_argument(
+        "--weights", default="", metavar="FILE",
+        help="of the backbone, .pth or .safetensors; the default backbone has its own",
+    )  # fmt: skip
     made.add_argument("--size", type=int, metavar="N", help="side in pixels that training sees")
     made.add_argument(
         "--resize",
@@ -76,6 +82,7 @@ def _fit(asked: argparse.Namespace) -> Said:
     backbone = asked.backbone or ("" if asked.scratch else _installed_backbone())
     detector = AnomalyDetector(
         backbone=backbone,
+        weights=asked.weights,
         image_size=asked.size,
         resize=asked.resize,
         on_broken="skip" if asked.skip_broken else "refuse",
@@ -139,8 +146,9 @@ def _lines(found: dict[str, Any], pictures: "Pictures", out: Path) -> list[str]:
     return [
         *lines,
         f"written: {out}",
-        f"next: nsa inspect {out}    a page: what it finds odd, and which training images",
-        f"      nsa score {out} FOLDER --out scores.parquet",
+        f"next: nsa inspect {quote(str(out))}    a page: what it finds odd, and which training "
+        "images",
+        f"      nsa score {quote(str(out))} FOLDER --out scores.parquet",
     ]
 
 
@@ -170,8 +178,12 @@ def _train_split(folder: str) -> str | None:
 def _checked_model(asked: argparse.Namespace) -> Path:
     from nsa_core.detector.saved import is_detector
 
-    source = Path(asked.folder)
-    out = Path(asked.out or f"{source.resolve().stem}-model")
+    source = Path(asked.folder).resolve()
+    out = Path(asked.out or f"{source.name if source.is_dir() else source.stem}-model")
     if out.exists() and not is_detector(out):
         raise InputError(f"{str(out)!r} exists and is not a detector; give another --out")
+    parent = next(each for each in out.absolute().parents if each.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        why = "is read-only" if parent.is_dir() else "is a file"
+        raise InputError(f"model {str(out)!r} cannot be written: {str(parent)!r} {why}")
     return out

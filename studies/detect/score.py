@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _score(asked: argparse.Namespace) -> Said:
-    out = checked_out(asked.out, ".parquet")
+    out = checked_out(asked.out, ".parquet", asked.folder)
     import warnings
 
     import numpy as np

@@ -1,5 +1,6 @@
 """The images that a detector was fit on: read, read again, and those that belong least."""
 
+import math
 from typing import TYPE_CHECKING
 
 from nsa_core.errors import InputError
@@ -31,7 +32,7 @@ def training_pictures(detector: "AnomalyDetector", source: str, split: str | Non
 def training_of(detector: "AnomalyDetector") -> tuple["Pictures | None", list[str]]:
     """The images that the detector was fit on, or a sentence that says why they are not there."""
     source = detector.notes_.get("source")
-    if source is None:
+    if not isinstance(source, str):
         return None, ["The training images were not files, so the page cannot show them."]
     try:
         pictures = training_pictures(detector, source, detector.notes_.get("split"))
@@ -41,6 +42,14 @@ def training_of(detector: "AnomalyDetector") -> tuple["Pictures | None", list[st
         changed = "they have changed since the fit"
         return None, [f"The training images in {source} cannot be shown: {changed}."]
     return pictures, []
+
+
+def _is_number_each(scores: object, count: int) -> bool:
+    return (
+        isinstance(scores, list)
+        and len(scores) == count
+        and all(isinstance(each, float) and math.isfinite(each) for each in scores)
+    )
 
 
 def most_suspect(
@@ -53,6 +62,8 @@ def most_suspect(
     from studies.detect.judged import Example
 
     ranked_by, scores = BY_FOLDS, detector.notes_.get("suspects")
+    if scores is not None and not _is_number_each(scores, len(training)):
+        raise InputError("the detector's suspects are not a number an image; fit it again")
     if scores is None:
         ranked_by, scores = LEFT_OUT, left_out_scores(detector, training).scores
     rows = np.argsort(-np.asarray(scores), kind="stable")[:count]

@@ -17,6 +17,7 @@ from safetensors.torch import save as as_bytes
 from nsa_core import AnomalyDetector, InputError, scorers
 from nsa_core.augment import Augmentation
 from nsa_core.detector.loaded import _could_run
+from nsa_core.detector.saved import digest_of
 
 FILES = ["detector.json", "scorer.safetensors", "weights.safetensors"]
 
@@ -43,10 +44,12 @@ def refused(folder):
 
 
 def edit(folder, change):
-    """Change what the folder says of itself."""
+    """Change what the folder says of itself, and the digest of it: as somebody who means it."""
     path = folder / "detector.json"
     about = json.loads(path.read_text())
     change(about)
+    if isinstance(about.get("sha256"), dict):
+        about["sha256"]["detector.json"] = digest_of(about)
     path.write_text(json.dumps(about))
 
 
@@ -159,14 +162,14 @@ def test_a_folder_that_cannot_take_its_place_leaves_the_older_detector(fitted, f
 def test_what_is_not_there_is_said(tmp_path):
     with pytest.raises(InputError, match=r"detector .*/none' does not exist; need a folder of a s"):
         AnomalyDetector.load(tmp_path / "none")
-    with pytest.raises(InputError, match=r"detector\.json cannot be read \(No such file"):
+    with pytest.raises(InputError, match=r"has no detector\.json; need a folder of a saved"):
         AnomalyDetector.load(tmp_path)
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_missing_file_is_named(folder, refused, name):
     (folder / name).unlink()
-    refused(rf"{name} cannot be read \(No such file or directory\)")
+    refused(rf"has no {name}|{name} cannot be read \(No such file or directory\)")
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -185,6 +188,22 @@ def test_a_changed_byte_is_noticed(folder, refused):
     content[-5] ^= 1
     path.write_bytes(content)
     refused("weights.safetensors is not what was saved: cut short or changed")
+
+
+def test_a_changed_number_of_the_description_is_noticed(folder, refused):
+    path = folder / "detector.json"
+    about = json.loads(path.read_text())
+    about["config"]["learning_rate"] *= 2
+    path.write_text(json.dumps(about))
+    refused("detector.json is not what was saved: changed")
+
+
+def test_an_older_description_without_a_digest_is_read(folder):
+    path = folder / "detector.json"
+    about = json.loads(path.read_text())
+    del about["sha256"]["detector.json"]
+    path.write_text(json.dumps(about))
+    AnomalyDetector.load(folder)
 
 
 @pytest.mark.parametrize("version", [0, 2, "1", None])

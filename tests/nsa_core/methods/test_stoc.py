@@ -148,14 +148,17 @@ def test_few_images_that_are_all_flagged_are_scored_by_a_model_of_all():
     np.testing.assert_allclose(found, KDE().fit(known).score(known), rtol=1e-6, atol=1e-9)
 
 
-def test_a_base_with_a_score_of_its_own_keeps_it():
-    method = methods.build("stoc", ResNet(10, 2), NormVariant.NONE, {"base": "rotnet"})
-    assert set(method.own_score_versions) == {"rotation", "stoc"}
+@pytest.mark.parametrize("base", ["rotnet", "csi", "goad", "panda", "msc"])
+def test_a_base_with_a_score_of_its_own_keeps_it(base):
+    options = {"base": base, **({"samples": 2} if base == "csi" else {})}
+    method = methods.build("stoc", ResNet(10, 2), NormVariant.NONE, options)
+    own = methods.build(base, ResNet(10, 2), NormVariant.NONE, {}).own_score_versions
+    assert own
     images = torch.randint(0, 256, (20, 1, 16, 16), dtype=torch.uint8)
     method.eval()
     with torch.no_grad():
         found = method.own_scores(images, images[:6], Augmentation(), torch.Generator())
-    assert {name: each.shape for name, each in found.items()} == {"rotation": (6,), "stoc": (6,)}
+    assert {name: each.shape for name, each in found.items()} == dict.fromkeys([*own, "stoc"], (6,))
 
 
 def test_options_norms_and_recipe_are_those_of_its_base():

@@ -2,9 +2,12 @@
 
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
+import torch
+import torchvision
 from PIL import Image
 
 from nsa_core import AnomalyDetector
@@ -109,6 +112,38 @@ def test_what_is_no_detector_is_not_replaced(digits, tmp_path, capsys):
     assert fit.main([str(digits), "--out", str(tmp_path), *FIT]) == 2
     assert "exists and is not a detector" in capsys.readouterr().err
     assert (tmp_path / "precious").read_text() == "words"
+
+
+def test_a_place_that_cannot_be_written_is_told_before_the_training(digits, tmp_path, capsys):
+    (tmp_path / "words").write_text("")
+    assert fit.main([str(digits), "--out", str(tmp_path / "words" / "model")]) == 2
+    error = capsys.readouterr().err
+    assert f"cannot be written: '{tmp_path / 'words'}' is a file" in error
+    assert "training" not in error
+
+
+def test_the_model_is_named_after_the_whole_folder_and_the_next_command_can_be_pasted(
+    digits, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(digits, tmp_path / "my shots.2")
+    assert fit.main(["my shots.2", *FIT]) == 0
+    said = capsys.readouterr().out
+    assert "written: my shots.2-model\n" in said
+    assert "next: nsa inspect 'my shots.2-model' " in said
+
+
+def test_a_backbone_takes_a_file_of_weights(digits, tmp_path, capsys):
+    command = [str(digits), "--out", str(tmp_path / "model"), "--backbone", "resnet18"]
+    assert fit.main(command) == 2
+    assert "backbone resnet18 needs a file of weights" in capsys.readouterr().err
+    assert fit.main([*command, "--weights", "nowhere.pth"]) == 2
+    assert "weights 'nowhere.pth' do not exist" in capsys.readouterr().err
+    file = tmp_path / "resnet18.pth"
+    torch.manual_seed(0)
+    torch.save(torchvision.models.resnet18().state_dict(), file)
+    assert fit.main([*command, "--weights", str(file), "--size", "32", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["backbone"] == "resnet18"
 
 
 def test_an_interruption_ends_with_130_and_leaves_nothing(digits, tmp_path, capsys, monkeypatch):

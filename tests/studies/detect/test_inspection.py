@@ -2,15 +2,17 @@
 
 import html
 import json
+import math
 import re
 import shutil
 
 import numpy as np
 import pytest
 
-from nsa_core import AnomalyDetector
+from nsa_core import AnomalyDetector, InputError
 from nsa_core.detector.suspects import left_out_scores
 from studies.detect import fit, inspection
+from studies.detect.training import most_suspect, training_of
 from tests.studies.detect.conftest import FIT
 
 HOSTILE = "<script>alert(1)<b> & 'x'.png"
@@ -103,6 +105,15 @@ def test_names_are_text_and_other_ranks_are_left_out(digits, tmp_path, capsys):
         assert reason in sentence
         assert html.escape(sentence, quote=False).replace("'", "&#39;") in text
         assert found["suspects"] == found["worst"] == []
+
+
+@pytest.mark.parametrize("suspects", ["abc", [None] * 63, [1.0, 2.0], [1.0] * 62 + [math.nan]])
+def test_suspects_that_are_no_number_an_image_are_refused(suspects, model, tmp_path, capsys):
+    detector = AnomalyDetector.load(model)
+    training, _ = training_of(detector)
+    detector.notes_["suspects"] = suspects
+    with pytest.raises(InputError, match="suspects are not a number an image; fit it again"):
+        most_suspect(detector, training, 3)
 
 
 @pytest.mark.parametrize(

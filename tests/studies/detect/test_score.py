@@ -1,8 +1,10 @@
 """``nsa score``: a row an image, as the estimator scores it; whole or not there."""
 
+import io
 import json
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -65,6 +67,27 @@ def test_a_broken_image_leaves_the_older_file_as_it_was(model, digits, tmp_path,
     assert score.main([str(model), str(folder), "--out", str(out), "--skip-broken"]) == 0
     assert "left out: zz.png" in capsys.readouterr().out
     assert pq.read_table(out).num_rows == 15
+
+
+def test_the_images_are_not_overwritten(model, tmp_path, capsys):
+    images = pa.array([encoded(row) for row in range(4)])
+    for name in ("images.parquet", "folder/part.parquet"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        pq.write_table(pa.table({"image": images}), path)
+        before = path.read_bytes()
+        source = path if name == "images.parquet" else path.parent
+        assert score.main([str(model), str(source), "--out", str(path)]) == 2
+        assert "is a file of the images; give another name" in capsys.readouterr().err
+        assert path.read_bytes() == before
+        other = tmp_path / "scores.parquet"
+        assert score.main([str(model), str(source), "--out", str(other)]) == 0
+
+
+def encoded(row):
+    content = io.BytesIO()
+    Image.fromarray(np.full((16, 16), row, np.uint8)).save(content, "PNG")
+    return content.getvalue()
 
 
 def test_only_a_batch_of_images_is_held_at_a_time(model, tmp_path, monkeypatch):
