@@ -1,14 +1,17 @@
 """The report of ``benchmarks/every_method.py``, made from its store alone."""
 
+import json
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import torch
 from hardware import describe, markdown_table
 
+from nsa_core import TrialConfig, methods
 from tracking import open_store
 from tracking.report.statistics import class_mean, interval, paired_test
 
@@ -45,8 +48,8 @@ def report(store: Path, size: str) -> str:
             f"Made by `python benchmarks/every_method.py`: {size} ({', '.join(classes)} normal in "
             f"turn, {len({row['seed'] for row in trials})} seeds), ResNet-10 of width 8 behind a "
             "3x3 convolution of stride 2, 300 steps of about 128 views (methods with a backbone: "
-            "EfficientNet-Lite0 of ImageNet at 64 pixels, adapted in 40 steps), narrow heads, a "
-            "rate for so short a training; all else is each method's published training. "
+            "EfficientNet-Lite0 of ImageNet at 64 pixels, adapted in 40 steps), no warm-up, and "
+            "what the last table says; all else is each method's published training. "
             f"{len(ended)} of {len(trials)} trials finished. AUROC in percent at the last epoch, "
             "never the best one: mean over classes and seeds [95 % interval over classes, "
             "cut at 100]; κ and seconds of a trial are medians.",
@@ -60,8 +63,29 @@ def report(store: Path, size: str) -> str:
             "## Trials that did not finish",
             "\n".join(others) or "None ended badly.",
             *([f"{missing} have not been run yet."] if missing else []),
+            "## What is not the published training",
+            "Beside network and length. In brackets the published value, or this project's where "
+            "none is.",
+            changes(trials),
         ]
     ) + "\n"  # fmt: skip
+
+
+def changes(trials: Iterable[Row]) -> str:
+    """Each method's batch, rate and options, beside those of its recipe."""
+    defaults = {each.name: each.default for each in fields(TrialConfig)}
+    lines = {}
+    for row in trials:
+        given = json.loads(row["method_options"])
+        recipe = defaults | methods.recipe(row["method"], given)
+        usual = methods.options(row["method"], given)
+        lines[row["method"]] = [
+            row["method"],
+            f"{row['batch_size']} ({recipe['batch_size']})",
+            f"{row['learning_rate']:g} ({recipe['learning_rate']:g})",
+            ", ".join(f"{name} {value} ({usual[name]})" for name, value in given.items()) or "-",
+        ]
+    return markdown_table(["method", "images a step", "rate", "options"], sorted(lines.values()))
 
 
 def table(ended: list[Row], share: float) -> str:

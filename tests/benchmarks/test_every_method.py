@@ -58,6 +58,8 @@ def test_means_and_paired_differences_are_those_of_the_store(tmp_path):
         name = f"simsiam {norm}".removesuffix(" none")
         (line,) = re.findall(rf"^\| {name} +\|.*", clean, re.MULTILINE)
         assert line.split("|")[5].strip().startswith(f"{100 * np.mean(means):.1f} [")
+    published = methods.recipe("simsiam")["learning_rate"]
+    assert f"({published:g})" in text.split("## What is not the published training")[1]
     assert "simclr with f minus none, p = 0" in text
     assert "no pair" in text  # the store has no SimCLR
     assert "collapsed. spread of embeddings" in text
