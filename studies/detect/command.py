@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -104,6 +105,25 @@ class Progress:
         line = f"{self._what}: {state}"
         start, end = ("\r\x1b[K", "\n" if share >= 1 else "") if self._over else ("", "\n")
         print(f"{start}{line}", end=end, file=sys.stderr, flush=True)
+
+
+    @contextmanager
+    def alive(self) -> Iterator[None]:
+        """Say every few seconds that the work goes on, until a share of it is told."""
+        ended = threading.Event()
+
+        def say() -> None:
+            while not ended.wait(_EVERY_S) and not self._said:
+                spent = clock(time.monotonic() - self._started)
+                print(f"{self._what}: {spent} so far", file=sys.stderr, flush=True)
+
+        thread = threading.Thread(target=say)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
 
 @contextmanager

@@ -91,9 +91,10 @@ def _fit(asked: argparse.Namespace) -> Said:
         seed=asked.seed,
         device=asked.device,
     )
-    pictures = training_pictures(detector, asked.folder, split)
     progress = Progress("training")
-    detector.fit(pictures, on_epoch=lambda pulse: progress(pulse.share))
+    with progress.alive():  # reading takes its time too, and features of a backbone
+        pictures = training_pictures(detector, asked.folder, split)
+        detector.fit(pictures, on_epoch=lambda pulse: progress(pulse.share))
     source = str(Path(asked.folder).resolve())
     detector.notes_ = {"source": source, "split": split}
     if asked.suspects:

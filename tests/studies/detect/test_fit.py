@@ -13,7 +13,7 @@ from PIL import Image
 from nsa_core import AnomalyDetector
 from nsa_core.detector.suspects import judge_folds
 from studies.__main__ import main as nsa
-from studies.detect import fit
+from studies.detect import command, fit
 from tests.studies.detect.conftest import FIT
 
 
@@ -64,10 +64,15 @@ def test_json_holds_the_same_and_a_rate_that_is_too_small_is_noted(digits, tmp_p
     assert f"note: {note}" in notes
 
 
-def test_a_backbone_is_taken_if_it_is_installed_unless_told_otherwise(digits, tmp_path, capsys):
+def test_a_backbone_is_taken_if_it_is_installed_unless_told_otherwise(
+    digits, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(command, "_EVERY_S", 0.05)
     folder = str(digits / "train" / "three")
     assert nsa(["fit", folder, "--out", str(tmp_path / "model"), "--size", "32", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["backbone"] == fit.LITE
+    said, progress = capsys.readouterr()
+    assert json.loads(said)["backbone"] == fit.LITE
+    assert "training: 0:00 so far" in progress  # nothing is trained, and yet it lives
 
 
 def test_broken_files_are_named_and_left_out_on_request_alone(digits, tmp_path, capsys):
