@@ -106,7 +106,6 @@ class Progress:
         start, end = ("\r\x1b[K", "\n" if share >= 1 else "") if self._over else ("", "\n")
         print(f"{start}{line}", end=end, file=sys.stderr, flush=True)
 
-
     @contextmanager
     def alive(self) -> Iterator[None]:
         """Say every few seconds that the work goes on, until a share of it is told."""

@@ -8,6 +8,7 @@ from nsa_core import InputError, NormVariant
 from nsa_core.augment import Augmentation, augment
 from nsa_core.methods import BYOL
 from nsa_core.models import ResNet, separate_views
+from tests.nsa_core.methods.learning import learned
 
 NORMS = pytest.mark.parametrize("norm", list(NormVariant), ids=str)
 
@@ -164,3 +165,24 @@ def test_no_gradient_passes_to_the_targets_even_when_they_want_one():
 def test_a_decay_outside_0_to_1_is_refused(ema):
     with pytest.raises(InputError, match=rf"ema is {ema}; need a decay in \(0, 1\)"):
         build(ema=ema)
+
+
+def test_a_short_training_on_real_digits_learns_what_the_loss_says(digits):
+    """Mean c-Cos AUROC of digit 8 over two seeds .870 -> .938, partners 0 -> .47.
+
+    Partners reach .05 with no loss, .12 where a view predicts itself, .20 where the target never
+    follows; with the other sign the AUROC falls to .82.
+    """
+    (before, after), (before2, after2) = (
+        learned(
+            "byol", digits, 8, seed=seed, norm="both", batch_size=32, budget=30, learning_rate=1e-2,
+            method_options={"hidden_dim": 128, "projector_dim": 64},
+        )
+        for seed in range(2)
+    )  # fmt: skip
+    first, last = (
+        (one.auroc["c-cos"] + two.auroc["c-cos"]) / 2
+        for one, two in ((before, before2), (after, after2))
+    )
+    assert last > max(first + 0.04, 0.92)
+    assert (after.partners + after2.partners) / 2 > 0.35
