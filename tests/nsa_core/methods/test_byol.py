@@ -175,8 +175,8 @@ def test_a_short_training_on_real_digits_learns_what_the_loss_says(digits):
     """
     (before, after), (before2, after2) = (
         learned(
-            "byol", digits, 8, seed=seed, norm="both", batch_size=32, budget=30, learning_rate=1e-2,
-            method_options={"hidden_dim": 128, "projector_dim": 64},
+            "byol", digits, 8, seed=seed, norm="both", batch_size=32, budget=30,
+            learning_rate=1e-2, method_options={"hidden_dim": 128, "projector_dim": 64},
         )
         for seed in range(2)
     )  # fmt: skip
