@@ -1,4 +1,4 @@
-"""Every method that trains its own encoder, at a size for tests; see also ``test_pretrained``."""
+"""Options of every method that trains its own encoder, at a size for tests."""
 
 from nsa_core import methods
 
