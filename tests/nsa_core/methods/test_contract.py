@@ -98,7 +98,7 @@ def test_all_its_randomness_is_augments(split, name):
     assert (loss(1) == one) == (name in NO_VIEWS)
 
 
-@TRAINED
+@pytest.mark.parametrize("name", FROM_SCRATCH)  # of the others test_pretrained asks it
 def test_interrupted_after_an_epoch_it_goes_on_with_the_same_bits(split, name, tmp_path):
     settings, path = config(name), tmp_path / "trial.ckpt"
     whole = list(train(settings, split))

@@ -152,21 +152,15 @@ def test_loss_is_computed_in_float32_under_autocast():
 
 
 def test_a_short_training_on_real_digits_learns_what_the_loss_says(digits):
-    """Mean c-Cos AUROC of digit 8 over two seeds .870 -> .949, partners 0 -> .54.
+    """c-Cos AUROC of digit 8 .832 -> .958, partners 0 -> .57; an untrained network has .83 to .97.
 
-    Partners stay at 0 without the stop-gradient, reach .06 with no loss, and .18 where a view
-    predicts itself. The loss with the other sign learns the same, as the predictor may turn round.
+    Over two seeds partners stay at 0 without the stop-gradient, reach .06 with no loss, and .18
+    where a view predicts itself. The loss with the other sign learns the same, as the predictor may
+    turn round.
     """
-    (before, after), (before2, after2) = (
-        learned(
-            "simsiam", digits, 8, seed=seed, norm="both", batch_size=32, budget=30,
-            learning_rate=1e-2, method_options={"projector_dim": 64, "predictor_dim": 32},
-        )
-        for seed in range(2)
+    before, after = learned(
+        "simsiam", digits, 8, seed=1, norm="both", batch_size=32, budget=30, learning_rate=1e-2,
+        method_options={"projector_dim": 64, "predictor_dim": 32},
     )  # fmt: skip
-    first, last = (
-        (one.auroc["c-cos"] + two.auroc["c-cos"]) / 2
-        for one, two in ((before, before2), (after, after2))
-    )
-    assert last > max(first + 0.04, 0.92)
-    assert (after.partners + after2.partners) / 2 > 0.35
+    assert after.auroc["c-cos"] > max(before.auroc["c-cos"] + 0.05, 0.9)
+    assert after.partners > before.partners + 0.3

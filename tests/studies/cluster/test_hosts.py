@@ -1,4 +1,4 @@
-"""Hosts are asked for the store. That one without it is refused, see ``tests/cluster``."""
+"""Hosts are asked for the store. That one without it is refused, see ``test_three_hosts``."""
 
 from concurrent.futures import ThreadPoolExecutor
 
