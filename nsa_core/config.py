@@ -16,7 +16,7 @@ from nsa_core.config_checks import (
     checked_slow,
     weights_identity,
 )
-from nsa_core.errors import InputError, unknown, whole
+from nsa_core.errors import InputError, check_known, unknown, whole
 from nsa_core.models import BLOCKS, STEMS, NormVariant
 
 BUDGETS = ("epochs", "steps")
@@ -183,9 +183,7 @@ class TrialConfig:
     def from_dict(cls, plain: Mapping[str, Any]) -> "TrialConfig":
         """The inverse of ``to_dict``; an unknown key is an InputError."""
         known = {item.name for item in fields(cls)}
-        for key in plain:
-            if key not in known:
-                raise unknown("configuration key", key, known)
+        check_known("configuration key", plain, known)
         values = dict(plain)
         if isinstance(values.get("augment"), Mapping):
             values["augment"] = Augmentation.from_dict(values["augment"])

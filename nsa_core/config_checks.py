@@ -5,7 +5,7 @@ from typing import Any
 
 from nsa_core import methods, scorers
 from nsa_core.data import MAX_HELD_OUT, MAX_POLLUTION
-from nsa_core.errors import InputError, real, unknown
+from nsa_core.errors import InputError, check_known, real
 from nsa_core.models import backbone_file, check_backbone, weights_digest
 
 OF_SCRATCH = ("depth", "width", "stem")
@@ -71,7 +71,5 @@ def _chosen(field: str, what: str, given: object, known: Sequence[str]) -> tuple
     """Those of the known names that are given, in the order of the known ones."""
     if not isinstance(given, list | tuple):
         raise InputError(f"{field} is {given!r}; need a list of {', '.join(known)}")
-    for name in given:
-        if name not in known:
-            raise unknown(what, name, known)
+    check_known(what, given, known)
     return tuple(name for name in known if name in given)

@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 class InputError(ValueError):
@@ -39,6 +39,13 @@ def unknown(what: str, value: object, known: Iterable[str]) -> InputError:
     near = difflib.get_close_matches(str(value), names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return InputError(f"unknown {what} {value!r}{hint} (known: {', '.join(names)})")
+
+
+def check_known(what: str, values: Iterable[object], known: Collection[str]) -> None:
+    """Raise the error of ``unknown`` for the first value outside a closed list."""
+    for value in values:
+        if value not in known:
+            raise unknown(what, value, known)
 
 
 def real(name: str, value: object) -> float:

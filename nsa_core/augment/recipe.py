@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from nsa_core.errors import InputError, real, unknown
+from nsa_core.errors import InputError, check_known, real
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +51,7 @@ class Augmentation:
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "Augmentation":
         """The inverse of ``dataclasses.asdict``; an unknown key is an InputError."""
-        known = {item.name for item in fields(cls)}
-        for key in plain:
-            if key not in known:
-                raise unknown("augmentation key", key, known)
+        check_known("augmentation key", plain, {item.name for item in fields(cls)})
         return cls(**plain)
 
     def weakened(self, strength: float) -> "Augmentation":

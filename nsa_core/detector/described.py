@@ -14,16 +14,15 @@ from nsa_core.detector.preset import LARGEST, encoded_size, size_of_files
 from nsa_core.detector.saved import ABOUT, FORMAT, VERSION, digest_of
 from nsa_core.detector.shrink import Shrink
 from nsa_core.detector.withheld import checked_share
-from nsa_core.errors import InputError, unknown, whole
+from nsa_core.errors import InputError, check_known, whole
 
 _LARGEST_SIDE = 2**14
 
-_IN_CONFIG = {
-    **{name: name for name in ("method", "norm", "backbone", "weights", "width", "depth")},
-    **{name: name for name in ("batch_size", "learning_rate", "augment", "seed")},
-    "epochs": "budget",
-}
-"""Parameters that the training's configuration has too, unless they are None, and its names."""
+_IN_CONFIG = (
+    "method", "norm", "backbone", "weights", "width", "depth", "batch_size", "learning_rate",
+    "augment", "seed",
+)  # fmt: skip
+"""Parameters that the training's configuration has too, unless they are None."""
 
 _About = Mapping[str, Any]
 _SIGNAL = (int, float, bool, type(None))
@@ -44,7 +43,7 @@ def about_of(path: Path, content: bytes) -> dict[str, Any]:
             f"{about.get('nsa_core')!r}; this one reads version {VERSION}: fit it again"
         )
     digests = about.get("sha256")
-    if isinstance(digests, dict) and digests.get(ABOUT, (own := digest_of(about))) != own:
+    if isinstance(digests, dict) and ABOUT in digests and digests[ABOUT] != digest_of(about):
         raise InputError(f"{path} is not what was saved: changed; copy it again")
     return about
 
@@ -65,8 +64,7 @@ def described(about: _About, device: str) -> AnomalyDetector:
             f"its {detector.scorer} is of version {about['scorer_version']}, and this one of "
             f"version {version}, which scores otherwise; fit it again"
         )
-    if detector.layer not in methods.LAYERS:
-        raise unknown("layer", detector.layer, methods.LAYERS)
+    check_known("layer", [detector.layer], methods.LAYERS)
     checked_share(detector.calibration)
     size_of_files(parameters)
     if config.image_size > LARGEST:
@@ -83,22 +81,19 @@ def _parameters(about: _About, config: TrialConfig) -> dict[str, Any]:
     """Those of its constructor, but for the device."""
     found = dict(_a(dict, about, "parameters"))
     known = set(AnomalyDetector().get_params(deep=False)) - {"device"}
-    for name in {*found, *known}:
-        if name not in known:
-            raise unknown("parameter", name, known)
-        if name not in found:
-            raise KeyError(name)
+    check_known("parameter", found, known)
+    if missing := sorted(known - found.keys()):
+        raise KeyError(missing[0])
     if found["augment"] is not None:
         found["augment"] = Augmentation.from_dict(_a(dict, found, "augment"))
     options = {} if found["method_options"] is None else _a(dict, found, "method_options")
     pairs = [
-        *((name, found[name], getattr(config, field)) for name, field in _IN_CONFIG.items()),
+        *((name, found[name], getattr(config, name)) for name in _IN_CONFIG),
+        ("epochs", found["epochs"], config.budget),
         *((name, each, config.method_options.get(name)) for name, each in options.items()),
     ]
     if methods.has_backbone(config.method, config.method_options):
         pairs.append(("image_size", found["image_size"], config.image_size))
-    elif found["image_size"] is not None:
-        whole("image_size", found["image_size"], 1)
     for name, given, trained in pairs:
         if given != trained and (given is not None or name == "seed"):
             raise InputError(f"its {name} is {given!r}, and it was trained with {trained!r}")

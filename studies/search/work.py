@@ -10,7 +10,7 @@ from optuna.distributions import distribution_to_json
 from optuna.storages import BaseStorage
 
 from nsa_core import InputError, load_splits
-from nsa_core.errors import unknown
+from nsa_core.errors import check_known, unknown
 from nsa_core.training import plan
 from studies.cluster.progress import Progress
 from studies.cluster.run import EarlyStop
@@ -143,7 +143,5 @@ class SearchWork:
 
 def _signals(text: str) -> list[str]:
     names = list(dict.fromkeys(text.split(",")))
-    for name in names:
-        if name not in SIGNALS:
-            raise unknown("signal", name, SIGNALS)
+    check_known("signal", names, SIGNALS)
     return names
