@@ -1,11 +1,13 @@
 """What ``cpu_training.py`` measures of a network: ours and lightly's, in turn."""
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from hardware import (
+    NotCompiledError,
     Spread,
     Step,
     random_images,
@@ -16,8 +18,10 @@ from hardware import (
 from torch import Tensor
 
 from nsa_core import ImageSet, OneClassSplit, TrialConfig, one_class_split, train
-from nsa_core.augment import augment
+from nsa_core.augment import MakeViews, augment, make_views
 from nsa_core.training import Pulse, best_precision
+from nsa_core.training.build import build_method
+from nsa_core.training.compilation import compile_parts, compiling
 
 try:
     import lightly_peer
@@ -29,11 +33,23 @@ SIZE = 32
 TEST_IMAGES = 16
 WORKERS = (0, 2)
 
+WITH_VIEWS = "ours, with its views"
+COMPILED = "ours, with its views, compiled"
+LIGHTLY = "lightly, in one process"
+
 Measure = Callable[[], float]
 """Measures once, and gives image pairs a second."""
 
-Found = dict[str, dict[str, Spread]]
-"""Pairs a second by part and name."""
+Named = tuple[str, str, Measure]
+"""A measure after its part and name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Image pairs a second by part and name, and how compiling went."""
+
+    rates: dict[str, dict[str, Spread]]
+    told: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,57 +60,97 @@ class Case:
     batch: int
     seconds: float
 
-    def config(self, precision: str = "fp32", channels_last: bool = True) -> TrialConfig:
+    def config(
+        self, precision: str = "fp32", channels_last: bool = True, compile: bool = False
+    ) -> TrialConfig:
         """SimSiam without norms: lightly has none."""
         return TrialConfig(
             norm="none", width=self.width, batch_size=self.batch, precision=precision,
-            channels_last=channels_last, budget=2, evaluations=1, layers=("embedding",),
+            channels_last=channels_last, compile=compile, budget=2, evaluations=1,
+            layers=("embedding",),
         )  # fmt: skip
 
 
 def measured(case: Case, rounds: int) -> Found:
     """All of them once a round."""
-    print(f"width {case.width}, batch {case.batch}: first steps", flush=True)
-    measures = list(_measures(case))
+    print(f"width {case.width}, batch {case.batch}: compiling, and first steps", flush=True)
+    compiled, told = _compiled(case)
+    measures = [*_ours(case, compiled), *(_theirs(case) if lightly_peer else [])]
     rates: dict[tuple[str, str], list[float]] = {(part, name): [] for part, name, _ in measures}
     for index in range(rounds):
         print(f"width {case.width}, batch {case.batch}: round {index + 1} of {rounds}", flush=True)
         for part, name, measure in measures:
             rates[part, name].append(measure())
-    found: Found = {"end to end": {}, "step": {}, "views": {}}
+    found: dict[str, dict[str, Spread]] = {"end to end": {}, "step": {}, "views": {}}
     for (part, name), values in rates.items():
         found[part][name] = Spread.of(values)
-    return found
+    return Found(found, told)
 
 
-def _measures(case: Case) -> Iterator[tuple[str, str, Measure]]:
-    """Part, name and measure of all that is compared, warmed up."""
+def _compiled(case: Case) -> tuple[tuple[Step, MakeViews] | None, str]:
+    """Our step, compiled, and its views; None where that fails. And a sentence about it."""
+    config, started = case.config(best_precision(CPU), compile=True), time.perf_counter()
+    try:
+        step = training_step(config, SIZE, CPU)
+    except NotCompiledError as failure:
+        return None, f"Nothing could be compiled: {failure}."
+    took = time.perf_counter() - started
+    with compiling("views"):
+        views = compile_parts(build_method(config))
+        _two_views(_images(case, 1), config, views)()
+    return (step, views), f"Compiling took {took:.0f} s, once: what is compiled is kept on disk."
+
+
+def _ours(case: Case, compiled: tuple[Step, MakeViews] | None) -> Iterator[Named]:
     best = best_precision(CPU)
-    ours, plain = case.config(best), case.config("fp32", channels_last=False)
-    whole = _repeated(training_step(ours, SIZE, CPU), case)
-    name = f"ours, {best}, channels_last"
-    yield "step", name, _repeated(step_without_views(ours, SIZE, CPU), case)
-    yield "step", "ours, with its views", whole
+    config, name = case.config(best), f"ours, {best}, channels_last"
+    step = _repeated(training_step(config, SIZE, CPU), case)
+    yield "step", name, _repeated(step_without_views(config, SIZE, CPU), case)
+    yield "step", WITH_VIEWS, step
+    if compiled:
+        yield "step", COMPILED, _repeated(compiled[0], case)
     if best != "fp32":
         fp32 = step_without_views(case.config(), SIZE, CPU)
         yield "step", "ours, fp32, channels_last", _repeated(fp32, case)
-    count = case.batch * max(2, round(whole() * case.seconds / case.batch))
-    pictures = random_images(count + TEST_IMAGES, SIZE)
-    test, images = pictures[:TEST_IMAGES], pictures[TEST_IMAGES:]
-    yield "views", "ours", _repeated(_two_views(images[: case.batch], ours), case)
-    yield "end to end", name, _trained(ours, _split(images, test))
-    if lightly_peer is None:
-        return
-    as_ours = f"lightly, in {best} and channels_last"
-    for config, peer in ((plain, "lightly, fp32"), (ours, as_ours)):
+    yield "views", WITH_VIEWS, _repeated(_two_views(_images(case, 1), config), case)
+    if compiled:
+        views = _two_views(_images(case, 1), config, compiled[1])
+        yield "views", COMPILED, _repeated(views, case)
+    pictures = random_images(_batches(case) * case.batch + TEST_IMAGES, SIZE)
+    split = _split(pictures[TEST_IMAGES:], pictures[:TEST_IMAGES])
+    yield "end to end", name, _trained(config, split)
+    if compiled:
+        whole = case.config(best, compile=True)
+        yield "end to end", f"{name}, compiled", _trained(whole, split)
+
+
+def _theirs(case: Case) -> Iterator[Named]:
+    best, images = best_precision(CPU), _images(case, _batches(case))
+    plain, as_ours = case.config("fp32", channels_last=False), case.config(best)
+    stream = torch.Generator().manual_seed(0)
+    views = augment(_images(case, 1), plain.augment, stream, 2).chunk(2)
+    for config, peer in (
+        (plain, "lightly, fp32"),
+        (as_ours, f"lightly, in {best} and channels_last"),
+    ):
         step = lightly_peer.training_step(config)
-        views = [augment(images[: case.batch], ours.augment, torch.Generator()) for _ in range(2)]
-        yield "step", peer, _repeated(lambda step=step, views=views: step(*views), case)
+        yield "step", peer, _repeated(lambda step=step: step(*views), case)
         for workers in WORKERS if config is plain else WORKERS[-1:]:
             batches = lightly_peer.loader(images, case.batch, workers)
-            yield "end to end", f"{peer}, {workers} workers", _passes(batches, step, count)
+            yield "end to end", f"{peer}, {workers} workers", _passes(batches, step, len(images))
     batches = lightly_peer.loader(images, case.batch, 0)
-    yield "views", "lightly, in one process", _passes(batches, lambda *_: None, count)
+    yield "views", LIGHTLY, _passes(batches, lambda *_: None, len(images))
+
+
+def _batches(case: Case) -> int:
+    """How many make an epoch of about as long as one measurement takes, at our eager speed."""
+    step = training_step(case.config(best_precision(CPU)), SIZE, CPU)
+    step()
+    return max(2, round(case.seconds / seconds_for(step, CPU)))
+
+
+def _images(case: Case, batches: int) -> Tensor:
+    return random_images(batches * case.batch, SIZE)
 
 
 def _repeated(step: Step, case: Case) -> Measure:
@@ -104,9 +160,9 @@ def _repeated(step: Step, case: Case) -> Measure:
     return lambda: count * case.batch / seconds_for(step, CPU, count)
 
 
-def _two_views(images: Tensor, config: TrialConfig) -> Step:
+def _two_views(images: Tensor, config: TrialConfig, make: MakeViews = make_views) -> Step:
     stream = torch.Generator().manual_seed(0)
-    return lambda: augment(images, config.augment, stream, 2)
+    return lambda: augment(images, config.augment, stream, 2, make)
 
 
 def _trained(config: TrialConfig, split: OneClassSplit) -> Measure:

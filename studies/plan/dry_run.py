@@ -40,8 +40,9 @@ def forecast_of(
     for number, (key, config) in enumerate(kinds.items(), start=1):
         print(
             f"measuring {number} of {len(kinds)}: {config.method}, batch {config.batch_size}, "
-            f"width {config.width}{', compiled' * config.compile}, {beside} at once on this "
-            f"machine's {device}",
+            f"width {config.width}, {beside} at once on this machine's {device}"
+            + ", compiled, which takes a minute or two"
+            * config.compile,
             file=sys.stderr,
         )
         costs[key] = measure(

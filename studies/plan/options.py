@@ -60,7 +60,7 @@ def parser(study: Study | Search) -> argparse.ArgumentParser:
         "--compile",
         default=AUTO,
         choices=(AUTO, ON, OFF),
-        help="torch's compiler; 'auto': on a GPU, where it saves more time than it takes",
+        help="torch's compiler; 'auto': where it saves more time than it takes, by forecast",
     )
     how.add_argument("--retries", type=int, default=2, metavar="N", help="after a worker died")
     how.add_argument(

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from nsa_core import TrialConfig, load_images
+from nsa_core.training import compilation
 from studies.trial.life import run_trial
 from tracking import create_store
 from tracking.trial import trial_id
@@ -72,7 +73,12 @@ def test_packing_compares_trainings_of_one_process_with_processes(tmp_path):
     assert all(float(cell.replace(",", "")) > 0 for cell in row.strip("| ").split("|"))
 
 
-def test_cpu_training_measures_every_part_and_says_how_to_have_an_absent_peer(tmp_path):
+def test_cpu_training_measures_every_part_and_says_how_to_have_an_absent_peer(
+    tmp_path, monkeypatch
+):
+    """Its compiler is torch's up to the code that it would generate, which takes seconds."""
+    monkeypatch.setattr(compilation, "BACKEND", "aot_eager")
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "")  # put back afterwards
     sizes = ("--cases", "8x4", "--rounds", "1", "--seconds", "0.01")
     run("cpu_training.py", *sizes, "--out", str(tmp_path))
     lines = (tmp_path / "cpu_training.md").read_text().splitlines()
@@ -83,7 +89,9 @@ def test_cpu_training_measures_every_part_and_says_how_to_have_an_absent_peer(tm
         assert name.startswith("ours")
         assert float(rate.replace(",", "")) > 0
     assert any(line.startswith("| bf16") for line in lines)
-    assert any(line.startswith("Views: ") for line in lines)
+    assert any(line.startswith("| ours, with its views, compiled") for line in lines)
+    (views,) = (line for line in lines if line.startswith("Views alone"))
+    assert "ours, with its views, compiled: " in views
     if importlib.util.find_spec("lightly") is None:
         assert any("pip install --target DIR" in line for line in lines)
 

@@ -18,7 +18,11 @@ TWO_AT_ONCE = Placement(Resources(), (0.0, 0.0))
 
 @pytest.fixture
 def options(tmp_path):
-    return lambda *more: parser(STUDY).parse_args([*TOY, "--store", str(tmp_path / "store"), *more])
+    def parsed(*more):
+        toy = [each for each in TOY if each not in ("--epochs", "4")] if "--steps" in more else TOY
+        return parser(STUDY).parse_args([*toy, "--store", str(tmp_path / "store"), *more])
+
+    return parsed
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +45,9 @@ def settled(options) -> tuple[bool, str]:
     return settle_compile(work.name, work.configs, options, TWO_AT_ONCE), options.compile
 
 
-def test_on_a_cpu_nothing_is_compiled_or_measured_unless_asked_for(options, forecasts, tmp_path):
+def test_a_short_study_on_a_cpu_is_not_compiled_or_measured_unless_asked_for(
+    options, forecasts, tmp_path
+):
     assert settled(options()) == (False, "off")
     assert forecasts[1] == []
     assert not (tmp_path / "store").exists()
@@ -49,6 +55,30 @@ def test_on_a_cpu_nothing_is_compiled_or_measured_unless_asked_for(options, fore
     assert {config.compile for config in plain} == {False}
     assert {config.compile for config in asked} == {True}
     assert all("compile" not in config.canonical() for config in plain)
+
+
+@pytest.mark.parametrize(
+    ("budget", "eager_s", "compiled_s", "measured", "choice"),
+    [
+        (["--steps", "20"], 3000.0, 2500.0, [], "off"),
+        (["--epochs", "40"], 3000.0, 2500.0, [], "off"),
+        (["--steps", "100000", "--max-hours", "0.3"], 3000.0, 2500.0, [], "off"),
+        (["--steps", "100000"], 1000.0, 800.0, [False], "off"),
+        (["--steps", "100000"], 3000.0, 2500.0, [False, True], "on"),
+        (["--epochs", "4000"], 3000.0, 2500.0, [False, True], "on"),
+        (["--steps", "100000"], 3000.0, 2990.0, [False, True], "off"),
+    ],
+)
+def test_on_a_cpu_a_long_study_is_measured_as_on_a_gpu(
+    options, forecasts, capsys, budget, eager_s, compiled_s, measured, choice
+):
+    """20 steps, or 40 epochs of 140 digits, are few; what takes 1,000 s in all is short."""
+    seconds, asked = forecasts
+    seconds.update({False: eager_s, True: compiled_s})
+    assert settled(options(*budget)) == (choice == "on", choice)
+    assert [compiled for _, compiled in asked] == measured
+    told = f"--compile auto: {choice}, measured on this machine's cpu"
+    assert (told in capsys.readouterr().out) == (len(measured) == 2)
 
 
 @pytest.mark.parametrize("choice", ["on", "off"])
