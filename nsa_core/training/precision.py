@@ -22,8 +22,13 @@ def best_precision(device: torch.device) -> str:
 
 
 def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
-    """The context in which the encoder runs; heads and losses leave it by themselves."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+    """The context in which the encoder runs; heads and losses leave it by themselves.
+
+    Without autocast's cache of rounded weights: a process has one, which whoever leaves autocast
+    last empties, so that where gradients add up would depend on trainings beside this one.
+    """
+    on = precision == "bf16"
+    return torch.autocast(device.type, torch.bfloat16, enabled=on, cache_enabled=False)
 
 
 @contextmanager
