@@ -66,6 +66,7 @@ def cases(run: Run) -> list[Case]:
     if run.compiles:
         how = "captured and compiled"
         found += [Case("simsiam", scale.large, how), Case("simclr", scale.large, how)]
+        found += [Case("simsiam", scale.small, how, trials=scale.streams[-1])]
     return found
 
 

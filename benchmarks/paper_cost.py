@@ -28,9 +28,14 @@ def costs(run: Run, arms: Sequence[Arm]) -> list[str]:
         if speed is None:
             unknown += count
         else:
-            hours = [sum(speed.seconds(*each) for each in one) / 3600 for one in missing]
+            seconds = [sum(speed.seconds(*each) for each in one) for one in missing]
+            hours = [each / run.at_once / 3600 for each in seconds]
             first, every = first + hours[0], every + sum(hours)
-            cells = [number(speed.images_per_second), f"{sum(hours):.2f}", f"{hours[0]:.2f}"]
+            cells = [
+                number(run.at_once * speed.images_per_second),
+                f"{sum(hours):.2f}",
+                f"{hours[0]:.2f}",
+            ]
         rows.append([*head, str(len(missing[0])), *cells])
     absent = [name for name in CLASSES if name not in run.data.train.class_names]
     left = (
@@ -42,7 +47,8 @@ def costs(run: Run, arms: Sequence[Arm]) -> list[str]:
     return [
         "Models that are not there at the paper's length, of the classes in the last run's data"
         + (f" (which lacks {', '.join(absent)})" if absent else "")
-        + ". Hours are for the paper's lengths at the measured speed, one model after another.",
+        + ". Hours are for the paper's lengths at the measured speed, as many models at once as in "
+        f"the last run ({run.at_once}); pairs/s are of all of them.",
         markdown_table(HEADER, rows),
         f"{left}.",
         _spent(run),
@@ -61,6 +67,7 @@ def _spent(run: Run) -> str:
     seconds: dict[str, float] = defaultdict(float)
     for each in run.trained.values():
         for row in each.epochs():
-            seconds[row["device"]] += row["train_seconds"] + row["evaluate_seconds"]
+            taken = row["train_seconds"] + row["evaluate_seconds"]
+            seconds[row["device"]] += taken / row["at_once"]
     told = [f"{value / 3600:.2f} on {name}" for name, value in sorted(seconds.items())]
     return f"Spent so far, in device-hours: {'; '.join(told) or 'none'}."

@@ -83,12 +83,14 @@ class Plan:
         dataset: as configurations have it; where the files lie does not count.
         classes: those that can be normal.
         precision: what the device trains in.
+        compile: whether it is compiled.
         toy: a tiny network and tiny batches, to try the machinery.
     """
 
     dataset: str
     classes: tuple[int, ...]
     precision: str
+    compile: bool = False
     toy: bool = False
 
     def groups(self) -> list[list[Arm]]:
@@ -121,6 +123,7 @@ class Plan:
             budget=arm.epochs,
             evaluations=EVALUATIONS,
             precision=self.precision,
+            compile=self.compile,
         )
         if self.toy:
             config = replace(config, depth=10, width=8, method_options=TOY_OPTIONS[arm.method])

@@ -27,6 +27,7 @@ SCHEMA = pa.schema(
         ("classes", pa.int64()),  # in the data, outliers come from the others
         ("train_images", pa.int64()),
         ("device", pa.string()),
+        ("at_once", pa.int64()),  # models that it trained side by side
         ("torch", pa.string()),
         ("epoch", pa.int64()),
         ("step", pa.int64()),

@@ -1,5 +1,6 @@
 """What a run knows: its data, its time, and what has been trained so far."""
 
+import threading
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -74,8 +75,13 @@ class Run:
         folder: of the results.
         seconds, deadline: how long it may take, and when that ends by ``time.monotonic``.
         epochs: at most, if that was asked for.
-        trained: all models of the folder by trial id, on whatever data.
+        at_once: how many models train side by side.
+        trained: all models of the folder by trial id, on whatever data; replaced, not changed.
         begun: how many models this run has begun.
+        training: those that train now, by trial id.
+        stopped: those are to end after their epoch.
+        turn: held by who chooses a model, or measures.
+        book: held by who writes down what was trained.
     """
 
     data: Data
@@ -85,14 +91,22 @@ class Run:
     deadline: float
     epochs: int | None
     toy: bool
+    at_once: int = 1
     trained: dict[str, Trained] = field(default_factory=dict)
     begun: int = 0
+    training: dict[str, TrialConfig] = field(default_factory=dict)
+    stopped: bool = False
+    turn: threading.Lock = field(default_factory=threading.Lock)
+    book: threading.Lock = field(default_factory=threading.Lock)
     speeds: dict[tuple[str, int], Speed] = field(default_factory=dict)
 
     @property
     def plan(self) -> Plan:
-        """The list on this data and device."""
-        return Plan(DATASET, self.data.classes, best_precision(self.device), self.toy)
+        """The list on this data and device; on CUDA it is compiled."""
+        return Plan(
+            DATASET, self.data.classes, best_precision(self.device),
+            compile=self.device.type == "cuda", toy=self.toy,
+        )  # fmt: skip
 
     @property
     def device_name(self) -> str:
@@ -113,7 +127,7 @@ class Run:
         """Of this kind of model on this device, as the results tell, or as measured here."""
         kind = (config.method, config.batch_size)
         if kind not in self.speeds and (
-            told := recorded(self.trained.values(), config, self.device_name)
+            told := recorded(self.trained.values(), config, self.device_name, self.at_once)
         ):
             self.speeds[kind] = told
         return self.speeds.get(kind)
@@ -121,13 +135,13 @@ class Run:
     def speed(self, config: TrialConfig) -> Speed:
         """The same, measured now if nothing is known."""
         if (known := self.known_speed(config)) is None:
-            print(f"[{self.clock()}] measuring {config.method}, batch {config.batch_size}")
-            known = measured(config, self.data.split(config), self.device)
+            self.say(f"measuring {config.method}, batch {config.batch_size}")
+            known = measured(config, self.data.split(config), self.device, self.at_once)
             self.speeds[config.method, config.batch_size] = known
         return known
 
     def forecast(self, config: TrialConfig) -> float:
-        """Seconds that a whole model takes."""
+        """Seconds that a whole model takes beside the others."""
         return self.speed(config).seconds(config, self.data.images(config))
 
     def at_length(self, config: TrialConfig) -> TrialConfig:
@@ -136,6 +150,10 @@ class Run:
             return replace(config, budget=min(self.epochs, config.budget))
         images, room = self.data.images(config), _ROOM * self.seconds
         return shortened(config, images, self.speed(config), room)
+
+    def say(self, text: str) -> None:
+        """Print a line, whole, whoever else does."""
+        print(f"[{self.clock()}] {text}\n", end="", flush=True)
 
     def clock(self) -> str:
         """For instance ``2:10 of 10:00``."""

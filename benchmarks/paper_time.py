@@ -2,20 +2,24 @@
 
 import statistics
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 import torch
 from paper_results import Trained
 
 from nsa_core import OneClassSplit, TrialConfig
 from nsa_core.training import Pulse, plan, train
+from nsa_core.training.packing import own_stream
 
-_SAME = ("method", "batch_size", "depth", "width", "precision", "channels_last")
+_SAME = ("method", "batch_size", "depth", "width", "precision", "compile", "channels_last")
+_EPOCHS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Measured on one device, for one kind of model.
+    """Measured on one device, for one model of a kind beside others.
 
     Attributes:
         images_per_second: training images, each of which is a pair of views.
@@ -32,14 +36,17 @@ class Speed:
         return training + len(schedule.evaluate_after) * self.evaluate_s
 
 
-def recorded(trained: Iterable[Trained], config: TrialConfig, device: str) -> Speed | None:
-    """The median of all evaluated epochs of models of this kind on this device."""
-    kind = config.to_dict()
+def recorded(
+    trained: Iterable[Trained], config: TrialConfig, device: str, at_once: int
+) -> Speed | None:
+    """The median of all evaluated epochs of models of this kind on this device, so many at once."""
+    kind = attrgetter(*_SAME)
     rows = [
         row
         for each in trained
+        if kind(each.config) == kind(config)
         for row in each.epochs()
-        if row["device"] == device and all(row[name] == kind[name] for name in _SAME)
+        if (row["device"], row["at_once"]) == (device, at_once)
     ]
     if not rows:
         return None
@@ -47,12 +54,25 @@ def recorded(trained: Iterable[Trained], config: TrialConfig, device: str) -> Sp
     return Speed(statistics.median(rates), statistics.median(r["evaluate_seconds"] for r in rows))
 
 
-def measured(config: TrialConfig, split: OneClassSplit, device: torch.device) -> Speed:
-    """From two epochs of real training; the first one warms up."""
-    pulses: list[Pulse] = []
-    short = replace(config, budget=2, evaluations=1)
-    (evaluation,) = train(short, split, device, on_epoch=pulses.append)
-    return Speed(pulses[-1].images_per_second, evaluation.evaluate_seconds)
+def measured(
+    config: TrialConfig, split: OneClassSplit, device: torch.device, at_once: int
+) -> Speed:
+    """From some epochs of real training, of so many copies side by side after one that warms up."""
+    short = replace(config, budget=_EPOCHS, evaluations=1)
+
+    def copy(_: int = 0) -> Speed:
+        pulses: list[Pulse] = []
+        with own_stream(device):
+            (evaluation,) = train(short, split, device, on_epoch=pulses.append)
+        return Speed(pulses[-1].images_per_second, evaluation.evaluate_seconds)
+
+    copy()
+    with ThreadPoolExecutor(at_once) as pool:
+        found = [*pool.map(copy, range(at_once))]
+    return Speed(
+        statistics.median(each.images_per_second for each in found),
+        statistics.median(each.evaluate_s for each in found),
+    )
 
 
 def shortened(config: TrialConfig, images: int, speed: Speed, seconds: float) -> TrialConfig:

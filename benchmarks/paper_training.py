@@ -9,25 +9,34 @@ from paper_run import Run
 
 from nsa_core import DivergedError, TrialConfig
 from nsa_core.training import Pulse, train
+from nsa_core.training.packing import own_stream
 
 CHECKPOINT_EVERY_S = 60.0
 
 
 class OutOfTimeError(Exception):
-    """The deadline has passed, and a checkpoint has been written in this run."""
+    """The deadline has passed and a checkpoint has been written in this run, or it is stopped."""
 
 
 def train_next(run: Run) -> bool:
-    """Train the next model, or go on with one that was interrupted; False if none fits."""
-    config = _interrupted(run) or _next(run)
-    if config is None:
-        return False
-    run.begun += 1
+    """Train the next model, or go on with one that was interrupted; False if none fits.
+
+    Several threads may do so at once.
+    """
+    with run.turn:
+        config = None if run.stopped else _interrupted(run) or _next(run)
+        if config is None:
+            return False
+        run.begun += 1
+        run.training[run.id_of(config)] = config
     try:
-        train_model(run, config)
+        with own_stream(run.device):
+            train_model(run, config)
     except OutOfTimeError:
-        print(f"[{run.clock()}] out of time; the next run goes on with this model")
+        run.say(f"{_title(run, config)}: out of time; the next run goes on with it")
         return False
+    finally:
+        del run.training[run.id_of(config)]
     return True
 
 
@@ -35,10 +44,12 @@ def _interrupted(run: Run) -> TrialConfig | None:
     """A model on this data that has begun, and whose checkpoint is here."""
     for identity, each in run.trained.items():
         config = each.config
+        how = config.precision, config.compile
         if (
             not each.ended
+            and identity not in run.training
             and run.id_of(config) == identity
-            and config.precision == run.plan.precision
+            and how == (run.plan.precision, run.plan.compile)
             and _checkpoint(run, identity).exists()
         ):
             return config
@@ -48,7 +59,7 @@ def _interrupted(run: Run) -> TrialConfig | None:
 def _next(run: Run) -> TrialConfig | None:
     """The first of the list that is not there at this length, if it fits.
 
-    The first of a run is begun in any case, so that every run gets on.
+    The first of a run, as many as train at once, are begun in any case, so that it gets on.
     """
     longest: dict[str, int] = {}
     for identity, each in run.trained.items():
@@ -56,18 +67,21 @@ def _next(run: Run) -> TrialConfig | None:
         if each.ended and run.id_of(config) == identity:
             key = replace(config, budget=1).canonical()
             longest[key] = max(longest.get(key, 0), config.budget)
+    now = {replace(config, budget=1).canonical() for config in run.training.values()}
     for _, full in run.plan.models():
+        if replace(full, budget=1).canonical() in now:
+            continue
         have = longest.get(replace(full, budget=1).canonical(), 0)
         if have >= full.budget:
             continue
         config = run.at_length(full)
         if have >= config.budget:
             continue
-        if run.begun and (run.left() < 0 or run.forecast(config) > run.left()):
-            print(f"[{run.clock()}] the next model does not fit any more")
+        if run.begun >= run.at_once and (run.left() < 0 or run.forecast(config) > run.left()):
+            run.say("the next model does not fit any more")
             return None
         return config
-    print(f"[{run.clock()}] the whole list is there at this length")
+    run.say("the whole list is there at this length")
     return None
 
 
@@ -81,13 +95,15 @@ def train_model(run: Run, config: TrialConfig) -> None:
     path, checkpoint = run.folder / f"{identity}.parquet", _checkpoint(run, identity)
     split = run.data.split(config)
     name = run.data.train.class_names[config.normal_class]
-    print(f"[{run.clock()}] {_title(config)}, {name}: {config.budget} epochs", flush=True)
+    title = _title(run, config)
+    run.say(f"{title}: {config.budget} epochs")
     facts = {
         **facts_of(config, run.data.fingerprint),
         "class_name": name,
         "classes": len(run.data.classes),
         "train_images": len(split.train_images),
         "device": run.device_name,
+        "at_once": run.at_once,
         "torch": torch.__version__,
     }
     before = run.trained.get(identity) if checkpoint.exists() else None
@@ -95,12 +111,13 @@ def train_model(run: Run, config: TrialConfig) -> None:
     written = _stamp(checkpoint)
 
     def stop_in_time(_: Pulse) -> None:
-        if run.left() < 0 and _stamp(checkpoint) != written:
+        if run.stopped or (run.left() < 0 and _stamp(checkpoint) != written):
             raise OutOfTimeError
 
     def keep(status: str) -> None:
         write(path, [{**row, "status": status} for row in rows])
-        run.trained[identity] = read(path)
+        with run.book:
+            run.trained = {**run.trained, identity: read(path)}
 
     evaluations = train(config, split, run.device, checkpoint, CHECKPOINT_EVERY_S, stop_in_time)
     try:
@@ -108,17 +125,20 @@ def train_model(run: Run, config: TrialConfig) -> None:
             rows = [row for row in rows if row["epoch"] < evaluation.epoch]
             rows += rows_of(facts, evaluation)
             keep("finished" if evaluation.step == evaluation.total_steps else "training")
-            print(f"[{run.clock()}]   {_told(run.trained[identity])}", flush=True)
+            run.say(f"{title}: {_told(run.trained[identity])}")
     except DivergedError as error:
-        print(f"[{run.clock()}]   {error}")
+        run.say(f"{title}: {error}")
         rows = [*rows, {**facts, "epoch": error.epoch, "step": error.step}]
         keep("diverged")
     checkpoint.unlink(missing_ok=True)
 
 
-def _title(config: TrialConfig) -> str:
+def _title(run: Run, config: TrialConfig) -> str:
     norm, batch = config.norm.value, config.batch_size
-    return f"{config.method} {norm}, batch {batch}, p {config.pollution:g}, seed {config.seed}"
+    name = run.data.train.class_names[config.normal_class]
+    return (
+        f"{config.method} {norm}, batch {batch}, p {config.pollution:g}, seed {config.seed}, {name}"
+    )
 
 
 def _told(trained: Trained) -> str:

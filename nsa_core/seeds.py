@@ -1,13 +1,10 @@
 """Independent random streams from one seed: each is named, none is global."""
 
 import hashlib
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Any
 
 import torch
-
-_global = threading.Lock()
+from torch.utils._python_dispatch import TorchDispatchMode
 
 
 def derive_seed(seed: int, *stream: str | int) -> int:
@@ -21,12 +18,27 @@ def generator(device: torch.device, seed: int, *stream: str | int) -> torch.Gene
     return torch.Generator(device).manual_seed(derive_seed(seed, *stream))
 
 
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Torch's global generator of the CPU at this seed, and afterwards as it was.
+class Seeded(TorchDispatchMode):
+    """Inside of it, this thread draws from a generator of the CPU of its own, with this seed.
 
-    Initial weights are drawn from it, by one thread at a time.
+    Initial weights are drawn so, with the numbers that torch's global generator would give. That
+    one is shared with all threads: others seed it, and a compiler puts back the state that it saw.
     """
-    with _global, torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
-        yield
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def __torch_dispatch__(
+        self,
+        function: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if torch.Tag.nondeterministic_seeded in function.tags and kwargs.get("generator") is None:
+            if all(each.name != "generator" for each in function._schema.arguments):
+                function = function.overloadpacket.generator  # of torch.rand, say
+            kwargs = {**kwargs, "generator": self._generator}
+        return function(*args, **kwargs)

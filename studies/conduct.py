@@ -79,20 +79,12 @@ def conduct(study: Study | Search, options: argparse.Namespace) -> int:
             "other training signals",
             flush=True,
         )
-    settle_gpu_share(work.configs, options)
-    how = RunOptions(
-        resources=Resources(options.cpus_per_trial, options.gpus_per_trial),
-        address=options.address,
-        concurrency=options.concurrency,
-        retries=options.retries,
-        stall_s=60 * options.stall_minutes,
-        data_root=options.data_root,
-        device=options.device,
-    )
-    where = placement(how, len(work.configs))
+    share = options.gpus_per_trial
+    how, where = _placed(work, options)
     with checked_store(options.store):
         if settle_compile(work.name, work.configs, options, where):
-            work = _work(study, options)
+            work, options.gpus_per_trial = _work(study, options), share
+            how, where = _placed(work, options)  # of compiled trials another number may be best
     if options.dry_run:
         found = forecast_of(work.configs, options, where)
         dry_run(work.name, work.configs, found, options)
@@ -104,6 +96,20 @@ def conduct(study: Study | Search, options: argparse.Namespace) -> int:
 
 def _work(study: Study | Search, options: argparse.Namespace) -> Work:
     return SearchWork(study, options) if isinstance(study, Search) else GridWork(study, options)
+
+
+def _placed(work: Work, options: argparse.Namespace) -> tuple[RunOptions, Placement]:
+    settle_gpu_share(work.configs, options)
+    how = RunOptions(
+        resources=Resources(options.cpus_per_trial, options.gpus_per_trial),
+        address=options.address,
+        concurrency=options.concurrency,
+        retries=options.retries,
+        stall_s=60 * options.stall_minutes,
+        data_root=options.data_root,
+        device=options.device,
+    )
+    return how, placement(how, len(work.configs))
 
 
 def _run(work: Work, options: argparse.Namespace, how: RunOptions, where: Placement) -> int:

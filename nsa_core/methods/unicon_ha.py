@@ -85,7 +85,7 @@ class UniConHA(Method):
         total = torch.zeros((), device=images.device)
         for stage, projector in zip(self.stages, self.projectors, strict=True):
             views = augment(instances, 2, strength=stage / STAGES)
-            z1, z2 = projector(self.f_norm(self.encoder.pooled_stage(views, stage))).chunk(2)
+            z1, z2 = projector(self.f_norm(self.encoder(views, stage))).chunk(2)
             soft = self.soft_temperature if stage == STAGES else None
             total = total + unilateral_contrast(z1, z2, len(images), self.temperature, soft)
         return total / len(self.stages)

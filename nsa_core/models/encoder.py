@@ -25,17 +25,21 @@ class Encoder(nn.Module):
         """What the first part takes, from images [B, 1 or 3, H, W] in [0, 1]."""
         raise NotImplementedError
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Embedding y: float32 [B, features], the pooled output of the last part."""
-        return _pool(self.maps(images)[-1])
+    def __call__(self, images: Tensor, stage: int | None = None) -> Tensor:
+        """As ``forward``; what is compiled is for training steps, and evaluations pass it by."""
+        evaluated = not self.training and not torch.is_grad_enabled()
+        call = self._call_impl if evaluated else super().__call__
+        return call(images, stage)  # type: ignore[no-any-return, no-untyped-call]
+
+    def forward(self, images: Tensor, stage: int | None = None) -> Tensor:
+        """Embedding y: float32 [B, features], the pooled output of the last part; or that of a
+        stage, from 1, float32 [B, channels], and later ones do not run.
+        """
+        return _pool(self.maps(images, None if stage is None else stage + 1)[-1])
 
     def pooled_stages(self, images: Tensor) -> list[Tensor]:
         """The pooled outputs of all parts, each float32 [B, channels]; y is the last."""
         return [_pool(each) for each in self.maps(images)]
-
-    def pooled_stage(self, images: Tensor, stage: int) -> Tensor:
-        """The pooled output of a stage, from 1, float32 [B, channels]; later ones do not run."""
-        return _pool(self.maps(images, stage + 1)[-1])
 
     def maps(self, images: Tensor, parts: int | None = None) -> list[Tensor]:
         """The outputs of the first ``parts``, or of all, before pooling: [B, channels, h, w]; of a

@@ -6,7 +6,7 @@ from nsa_core import methods
 from nsa_core.config import TrialConfig
 from nsa_core.methods import Method
 from nsa_core.models import Encoder, ResNet, blank_backbone, load_backbone
-from nsa_core.seeds import derive_seed, seeded
+from nsa_core.seeds import Seeded, derive_seed
 
 
 def build_method(config: TrialConfig, *, blank: bool = False) -> Method:
@@ -16,7 +16,7 @@ def build_method(config: TrialConfig, *, blank: bool = False) -> Method:
     Raises:
         InputError: the weights of a backbone are missing, damaged, or not those configured.
     """
-    with seeded(derive_seed(config.seed, "weights")):
+    with Seeded(derive_seed(config.seed, "weights")):
         encoder = _encoder(config, blank)
         method = methods.build(config.method, encoder, config.norm, config.method_options)
     return method.to(memory_format=torch.channels_last) if config.channels_last else method

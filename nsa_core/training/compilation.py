@@ -20,7 +20,7 @@ from nsa_core.augment import MakeViews, make_views
 from nsa_core.data.cache import user_cache
 from nsa_core.errors import InputError
 from nsa_core.methods import Method
-from nsa_core.models import ResNet
+from nsa_core.models import Encoder
 
 BACKEND = "inductor"  # its own CUDA graphs are off by default: the step is captured as a whole
 _VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
@@ -55,8 +55,8 @@ def undo(method: Method) -> MakeViews:
     return make_views
 
 
-def _encoders(method: Method) -> list[ResNet]:
-    return [module for module in method.modules() if isinstance(module, ResNet)]
+def _encoders(method: Method) -> list[Encoder]:
+    return [module for module in method.modules() if isinstance(module, Encoder)]
 
 
 def reason(error: Exception) -> str:

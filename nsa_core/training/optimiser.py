@@ -30,6 +30,15 @@ def build_optimiser(method: nn.Module, config: TrialConfig) -> torch.optim.Optim
     return torch.optim.Adam(parameters, rate, weight_decay=decay, fused=True, capturable=capturable)
 
 
+def restore(optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Continue from a ``state_dict`` that was saved on whatever device."""
+    here = [group.get("capturable") for group in optimiser.param_groups]
+    optimiser.load_state_dict(state)
+    for group, capturable in zip(optimiser.param_groups, here, strict=True):
+        if capturable is not None:
+            group["capturable"] = capturable
+
+
 class LARS(torch.optim.Optimizer):
     """SGD with momentum whose steps are in proportion to each tensor's length (You et al. 2017).
 

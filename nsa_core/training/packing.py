@@ -31,7 +31,8 @@ _this_thread = threading.local()
 def capture_alone() -> Iterator[None]:
     """Who captures a CUDA graph waits for the whole device first, which another's capture forbids.
 
-    So captures take turns, and what else waits for the device or gives memory back to it.
+    So captures take turns, and what else waits for the device or gives memory back to it: a
+    compiler that times what it generates, too.
     """
     with _captures:
         yield

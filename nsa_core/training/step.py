@@ -69,7 +69,7 @@ class TrainingStep:
         started, failure = time.perf_counter(), ""
         self._method.train()
         try:
-            with compiling(self._shape()):
+            with compiling(self._shape()), capture_alone():  # a compiler waits for the device
                 self._make_views = compile_parts(self._method)
                 self._rehearse()
         except Exception as error:  # of many classes; what ails the step itself comes again

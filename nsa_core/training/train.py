@@ -19,7 +19,8 @@ from nsa_core.training.checkpoint import CheckpointFile, load_checkpoint, save_c
 from nsa_core.training.compilation import Compilation
 from nsa_core.training.embedding import embed
 from nsa_core.training.evaluation import Evaluation, evaluate
-from nsa_core.training.optimiser import build_optimiser
+from nsa_core.training.freed_memory import keep_freed_memory
+from nsa_core.training.optimiser import build_optimiser, restore
 from nsa_core.training.packing import resident
 from nsa_core.training.precision import true_float32
 from nsa_core.training.schedule import Schedule, plan
@@ -67,7 +68,8 @@ def train(
     epoch once ``checkpoint_every_s`` seconds have passed. A finished training keeps its weights
     there, without the optimiser, and yields nothing more. ``on_epoch`` is told of every trained
     epoch, which may be long before the next evaluation, and before and after compiling. A method
-    that trains nothing has the one evaluation of epoch 0.
+    that trains nothing has the one evaluation of epoch 0. On a CPU the process keeps the memory
+    that is freed in it from then on (``keep_freed_memory``).
 
     Raises:
         InputError: a batch larger than the training set, images that the method cannot take or
@@ -75,6 +77,8 @@ def train(
         DivergedError: the loss or a weight is no longer finite.
     """
     device = torch.device(device)
+    if device.type == "cpu":
+        keep_freed_memory()
     schedule = plan(config, len(split.train_images))
     method = build_method(config).to(device)
     optimiser = build_optimiser(method, config)
@@ -84,7 +88,7 @@ def train(
         done, fresh = state["epoch"], False
         method.load_state_dict(state["method"])
         if done < schedule.epochs:
-            optimiser.load_state_dict(state["optimiser"])
+            restore(optimiser, state["optimiser"])
 
     def save(epoch: int) -> None:
         if checkpoint is not None:

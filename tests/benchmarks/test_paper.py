@@ -4,10 +4,14 @@ import ast
 import importlib
 import io
 import json
+import os
+import signal
+import subprocess
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from subprocess import PIPE
 
 import numpy as np
 import pyarrow as pa
@@ -89,11 +93,13 @@ def test_interrupted_models_go_on_wherever_the_data_lie_and_are_told_of(run, tmp
     assert {(row["epoch"], row["status"]) for row in rows} == {(1, "finished"), (3, "finished")}
     assert not list(folder.glob("*.pt"))
 
-    assert run(data, "5", "--epochs", "3") == 0
+    assert run(data, "5", "--epochs", "3", "--at-once", "2") == 0
     found = models(folder)
+    assert {rows[0]["at_once"] for name, rows in found.items() if name != first} == {2}
     kinds = {(r["normal_class"], r["norm"]) for rows in found.values() for r in rows}
     assert kinds == {(0, "none"), (0, "f"), (1, "none"), (1, "f")}
-    check_equals_an_uninterrupted_training(found[first], data)
+    for rows in found.values():  # interrupted, or side by side with another
+        check_equals_an_uninterrupted_training(rows, data)
     text = (tmp_path / "out" / "paper.md").read_text()
     mean = np.mean([auroc(rows, "c-cos") for rows in found.values() if rows[0]["norm"] == "f"])
     table = [[cell.strip() for cell in line.split("|")] for line in text.splitlines()]
@@ -172,6 +178,23 @@ def test_what_is_measured_is_used_and_then_what_is_recorded(paper, run, tmp_path
     assert "measuring" not in capsys.readouterr().out
     text = (tmp_path / "out" / "paper.md").read_text()
     assert "not measured" not in text
+
+
+def test_told_to_stop_models_end_after_their_epoch_and_go_on_in_the_next_run(tmp_path):
+    data, out = write_digits(tmp_path / "data"), tmp_path / "out"
+    command = [sys.executable, "-m", "benchmarks.paper", "--toy", "--out", str(out), "--data", data]
+    command += ["--minutes", "9", "--epochs", "500", "--at-once", "2", "--device", "cpu"]
+    with subprocess.Popen(
+        command, cwd=FOLDER.parent, stdout=PIPE, stderr=PIPE, text=True,
+        env={**os.environ, "NSA_CACHE": str(tmp_path / "cache"), "OMP_NUM_THREADS": "1"},
+    ) as process:  # fmt: skip
+        told = [process.stdout.readline() for _ in range(2)]
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert all(line.endswith(", airplane: 500 epochs\n") for line in told), told
+    assert (process.returncode, errors) == (
+        130, "stopped; the next run goes on from the last checkpoints\n",
+    )  # fmt: skip
 
 
 def test_a_model_that_diverges_is_named_and_left_out(paper, tmp_path):

@@ -75,7 +75,7 @@ def test_a_pooled_stage_is_one_of_them_and_the_later_ones_do_not_run(stage):
         expected = model.pooled_stages(images)[stage]
         for later in model.stages[stage:]:
             later.register_forward_hook(lambda *_: pytest.fail("a later stage ran"))
-        assert torch.equal(model.pooled_stage(images, stage), expected)
+        assert torch.equal(model(images, stage), expected)
 
 
 def test_pooled_stages_of_the_papers_network_have_the_published_channels():

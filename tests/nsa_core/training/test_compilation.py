@@ -15,10 +15,14 @@ from torch import nn
 from nsa_core import InputError, TrialConfig, methods, train
 from nsa_core.methods import SimSiam
 from nsa_core.models import NormVariant, ResNet
-from nsa_core.training import compilation
+from nsa_core.training import build_method, compilation
 from nsa_core.training.compilation import cache_folder
+from nsa_core.training.embedding import embed
+from nsa_core.training.optimiser import build_optimiser
+from nsa_core.training.own_scores import scores_of
 from nsa_core.training.schedule import plan
 from nsa_core.training.step import TrainingStep
+from tests.nsa_core.methods import test_contract as contract
 from tests.nsa_core.training.test_step import made, run, values
 from tests.nsa_core.training.test_steps import HEADS, config, split
 
@@ -72,6 +76,34 @@ def test_every_encoder_and_the_views_are_what_is_compiled(split, traced, monkeyp
     assert functions[:2] == [method.encoder, method.target_encoder]
     assert functions[2].__name__ == "make_views"
     assert all(how["fullgraph"] and how["dynamic"] is False for _, how in compiled)
+
+
+@pytest.mark.parametrize("method", [*filter(methods.trains, methods.available())])
+def test_encoders_are_compiled_for_steps_and_evaluations_pass_them_by(
+    split, folder, monkeypatch, method
+):
+    """Or each would be compiled again for every size of a block, with nobody who waits for it."""
+    graphs = []
+
+    def backend(graph, inputs):
+        convolutions = sum("conv" in str(node.target) for node in graph.graph.nodes)
+        graphs.append(convolutions)
+        return graph.forward
+
+    monkeypatch.setattr(compilation, "BACKEND", backend)
+    torch.compiler.reset()
+    settings, device = contract.config(method, evaluations=1), torch.device("cpu")
+    built = build_method(settings)
+    images = built.prepare(torch.tensor(split.train_images))
+    schedule = plan(settings, len(split.train_images))
+    step = TrainingStep(built, build_optimiser(built, settings), settings, schedule, images)
+    assert step.compile().failure == ""
+    assert max(graphs) > 5  # an encoder's
+    once = len(graphs)
+    run(step, (1, 2))
+    embed(built, split.test_images, device)
+    scores_of(built, settings, split.train_images, split.test_images, device)
+    assert len(graphs) == once
 
 
 def test_compiling_leaves_no_trace_in_weights_optimiser_and_random_streams(split, traced):

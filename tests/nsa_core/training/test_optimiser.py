@@ -1,5 +1,6 @@
 """The optimisers against plain loops, and what a captured step and a checkpoint need of them."""
 
+import copy
 import math
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 
 from nsa_core import TrialConfig, train
 from nsa_core.training import build_method
-from nsa_core.training.optimiser import LARS, build_optimiser
+from nsa_core.training.optimiser import LARS, build_optimiser, restore
 from tests.nsa_core.small_split import small_split
 from tests.nsa_core.training.recorder import record
 from tests.nsa_core.training.test_steps import HEADS
@@ -98,6 +99,26 @@ def test_interrupted_it_goes_on_with_the_same_bits(split, name, tmp_path):
     assert [next(running).signals, next(running).signals] == whole[:2]
     running.close()  # the second was not acknowledged, and comes again
     assert [each.signals for each in train(settings, split, checkpoint=path)] == whole[1:]
+
+
+@pytest.mark.parametrize("saved", [False, True], ids=["on-a-cpu", "on-cuda"])
+def test_a_checkpoint_goes_on_with_the_flag_of_the_device_that_it_is_loaded_on(saved):
+    """Adam is captured on CUDA only with the flag, and a CPU does not take it."""
+    settings = config("adam")
+    method = build_method(settings)
+    first, second = (build_optimiser(method, settings) for _ in range(2))
+    for parameter in method.parameters():
+        if parameter.requires_grad:
+            parameter.grad = torch.ones_like(parameter)
+    first.step()
+    state = copy.deepcopy(first.state_dict())
+    state["param_groups"][0]["capturable"] = saved
+    second.param_groups[0]["capturable"] = not saved
+    restore(second, state)
+    assert second.param_groups[0]["capturable"] is not saved
+    for parameter, moments in first.state.items():
+        for name, value in moments.items():
+            assert torch.equal(second.state[parameter][name], value)
 
 
 @EACH

@@ -2,16 +2,22 @@
 
 import gc
 import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from nsa_core import train
-from nsa_core.training import build_method, packing
+from nsa_core.models import ResNet
+from nsa_core.seeds import Seeded, derive_seed
+from nsa_core.training import build_method, compilation, packing
 from nsa_core.training.packing import MOST_STREAMS, own_stream, resident
 from nsa_core.training.precision import true_float32
+from nsa_core.training.step import TrainingStep
+from tests.nsa_core.methods.small import FROM_SCRATCH
 from tests.nsa_core.training.test_steps import HEADS, config, split
 
 __all__ = ["split"]  # a fixture
@@ -53,16 +59,74 @@ def weights(settings) -> list[torch.Tensor]:
     return [each.clone() for each in build_method(settings).state_dict().values()]
 
 
-def test_weights_are_drawn_by_one_thread_at_a_time(split):
-    """Killed by it: the global generator seeded without a lock."""
-    every = [config(method, seed=seed, depth=18) for method in HEADS for seed in range(8)]
+@contextmanager
+def beside(what: Callable[[], object]) -> Iterator[None]:
+    """Something that another thread does over and over."""
+    done = threading.Event()
+
+    def work() -> None:
+        while not done.is_set():
+            what()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_weights_do_not_depend_on_who_else_draws_or_puts_back_the_global_generator(split):
+    """A compiler in another thread puts it back, to what it was before it began."""
+    every = [config(method, seed=seed, depth=18) for method in HEADS for seed in (1, 2)]
     state = torch.random.get_rng_state()
     expected = [weights(each) for each in every]
-    with ThreadPoolExecutor(8) as pool:
+    assert torch.equal(torch.random.get_rng_state(), state)
+    with beside(lambda: torch.random.set_rng_state(state)), ThreadPoolExecutor(8) as pool:
         found = [*pool.map(weights, every)]
     for mine, alone in zip(found, expected, strict=True):
         assert all(torch.equal(a, b) for a, b in zip(mine, alone, strict=True))
-    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_weights_are_those_that_torchs_global_generator_would_give():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derive_seed(3, "weights"))
+        expected = ResNet(10, 4).state_dict()
+    found = build_method(config(seed=3)).encoder.state_dict()
+    assert all(torch.equal(found[name], value) for name, value in expected.items())
+
+
+@pytest.mark.parametrize("draw", [torch.rand, torch.randn, torch.randperm])
+def test_functions_that_draw_are_seeded_like_methods_of_tensors(draw):
+    expected = draw(7, generator=torch.Generator().manual_seed(5))
+    for _ in range(2):
+        with Seeded(5):
+            assert torch.equal(draw(7), expected)
+
+
+@pytest.mark.parametrize("method", FROM_SCRATCH)
+def test_autocast_elsewhere_changes_no_bit_of_a_training_in_bf16(split, method, monkeypatch):
+    """Killed by it: autocast's cache of weights, which whoever leaves autocast last empties."""
+    settings = config(method, precision="bf16", budget=4)
+
+    def losses() -> list:
+        return [each.signals.loss for each in train(settings, split)]
+
+    def leave_autocast() -> None:
+        with true_float32(CPU):
+            pass
+
+    alone, real = losses(), TrainingStep._augment
+
+    def interrupted(self, *arguments, **more):
+        thread = threading.Thread(target=leave_autocast)
+        thread.start()
+        thread.join()
+        return real(self, *arguments, **more)
+
+    monkeypatch.setattr(TrainingStep, "_augment", interrupted)
+    assert losses() == alone
 
 
 class Convolutions(TorchDispatchMode):
@@ -143,23 +207,40 @@ def run(settings, split, device) -> list:
 
 
 def packs() -> list:
-    """Different methods, norms, seeds and batch sizes."""
+    """All methods, and some norms, seeds and batch sizes."""
     norms = {"simsiam": "both", "byol": "none", "simclr": "f"}
     return [
-        config(method, norm=norms[method], seed=seed, batch_size=size, evaluations=2)
-        for method in HEADS
-        for seed, size in ((1, 8), (2, 5))
+        *(config(method, precision="bf16", evaluations=2) for method in FROM_SCRATCH),
+        *(config(method, norm=norms[method], seed=2, batch_size=5) for method in norms),
     ]
+
+
+def packed(every: list, split, device) -> None:
+    """Trained at once each has the numbers of itself alone. On CUDA, their captured steps are
+    replayed at once, on streams of their own.
+    """
+    expected = [run(settings, split, device)[:-1] for settings in every]
+    with ThreadPoolExecutor(len(every)) as pool:
+        found = [*pool.map(lambda settings: run(settings, split, device), every)]
+    assert [each[:-1] for each in found] == expected
+    assert len({each[-1] for each in found}) == (len(every) if device == CUDA else 1)
 
 
 @pytest.mark.parametrize("device", [CPU, pytest.param(CUDA, marks=needs_cuda)], ids=str)
 def test_packed_trainings_have_the_bits_of_each_alone(split, device):
-    """On CUDA, six captured steps are replayed at once, on streams of their own."""
-    expected = [run(settings, split, device)[:-1] for settings in packs()]
-    with ThreadPoolExecutor(len(packs())) as pool:
-        found = [*pool.map(lambda settings: run(settings, split, device), packs())]
-    assert [each[:-1] for each in found] == expected
-    assert len({each[-1] for each in found}) == (len(packs()) if device == CUDA else 1)
+    packed(packs(), split, device)
+
+
+@pytest.mark.parametrize("device", [CPU, pytest.param(CUDA, marks=needs_cuda)], ids=str)
+def test_packed_trainings_that_are_compiled_have_the_bits_of_each_alone(
+    split, device, tmp_path, monkeypatch
+):
+    """On a CPU up to the code that would be generated; beside one that is not compiled."""
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "compiled"))
+    if device == CPU:
+        monkeypatch.setattr(compilation, "BACKEND", "aot_eager")
+    every = [config(method, evaluations=2, compile=True) for method in HEADS]
+    packed([*every, config(batch_size=5, compile=True), config(seed=5)], split, device)
 
 
 @needs_cuda

@@ -8,7 +8,8 @@ from nsa_core.training import build_method
 from nsa_core.training.optimiser import build_optimiser
 from nsa_core.training.schedule import plan
 from nsa_core.training.step import TrainingStep
-from tests.nsa_core.training.test_steps import BATCH, HEADS, PER_EPOCH, STEPS, config, split
+from tests.nsa_core.methods.small import FROM_SCRATCH
+from tests.nsa_core.training.test_steps import BATCH, PER_EPOCH, STEPS, config, split
 from tests.nsa_core.waits import Waits
 
 __all__ = ["split"]  # a fixture
@@ -22,8 +23,8 @@ def made(split, method, device="cpu", **changes):
     settings = config(method, weight_decay=0.01, **changes)
     built = build_method(settings).to(device)
     optimiser = build_optimiser(built, settings)
-    images = torch.tensor(split.train_images, device=device)
-    schedule = plan(settings, len(images))
+    images = built.prepare(torch.tensor(split.train_images, device=device))
+    schedule = plan(settings, len(split.train_images))
     return TrainingStep(built, optimiser, settings, schedule, images), built, optimiser
 
 
@@ -78,7 +79,7 @@ def test_fewer_rows_than_a_batch_are_refused(split):
 @pytest.mark.parametrize("trained", [0, 1], ids=["fresh", "resumed"])
 @pytest.mark.parametrize(
     ("method", "changes"),
-    [*((method, {}) for method in sorted(HEADS)), *(("byol", each) for each in OTHERS)],
+    [*((method, {}) for method in FROM_SCRATCH), *(("byol", each) for each in OTHERS)],
     ids=str,
 )
 def test_a_rehearsal_before_a_capture_leaves_no_trace(split, method, changes, trained):
@@ -95,7 +96,7 @@ def test_a_rehearsal_before_a_capture_leaves_no_trace(split, method, changes, tr
     assert run(step, range(trained + 1, 4)) == expected[trained:]
 
 
-@pytest.mark.parametrize("method", sorted(HEADS))
+@pytest.mark.parametrize("method", FROM_SCRATCH)
 def test_it_waits_for_nothing_but_what_a_cpu_chooses_by_index(split, method):
     step, _, _ = made(split, method, batch_size=BATCH)
     step.begin(1)
@@ -122,7 +123,7 @@ def test_a_loaded_optimiser_gets_the_rate_of_the_step(split):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
 @pytest.mark.parametrize(
     ("method", "changes"),
-    [*((method, {}) for method in sorted(HEADS)), *(("byol", each) for each in OTHERS)],
+    [*((method, {}) for method in FROM_SCRATCH), *(("byol", each) for each in OTHERS)],
     ids=str,
 )
 def test_on_cuda_a_captured_step_gives_the_bits_of_the_eager_one(
@@ -146,7 +147,7 @@ def test_on_cuda_a_training_that_was_interrupted_goes_on_with_the_same_bits(spli
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
-@pytest.mark.parametrize("method", sorted(HEADS))
+@pytest.mark.parametrize("method", FROM_SCRATCH)
 def test_on_cuda_a_wait_in_a_captured_step_is_an_error(split, method):
     step, _, _ = made(split, method, "cuda")
     steps = step.begin(1)

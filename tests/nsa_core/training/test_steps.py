@@ -6,9 +6,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from nsa_core import TrialConfig, train
+from nsa_core import NormVariant, TrialConfig, methods, train
 from nsa_core.augment import Augmentation, augment
 from nsa_core.seeds import generator
+from tests.nsa_core.methods.small import SMALL
 from tests.nsa_core.small_split import small_split
 from tests.nsa_core.training.recorder import record
 
@@ -26,9 +27,11 @@ IMAGES, BATCH, PER_EPOCH, STEPS = 27, 8, 3, 8  # the third epoch is cut short
 
 def config(method="simsiam", **changes) -> TrialConfig:
     settings = {
-        "method": method, "norm": "f", "depth": 10, "width": 4, "batch_size": BATCH, "seed": 3,
+        "method": method, "norm": "f" if NormVariant.F in methods.norms(method) else "none",
+        "depth": 10, "width": 4, "batch_size": BATCH, "seed": 3,
         "budget": STEPS, "budget_unit": "steps", "evaluations": 1, "layers": ("embedding",),
-        "channels_last": False, "learning_rate": 1e-3, "method_options": HEADS[method],
+        "channels_last": False, "learning_rate": 1e-3,
+        "method_options": HEADS.get(method, SMALL[method]),
     }  # fmt: skip
     return TrialConfig(**{**settings, **changes})
 

@@ -1,0 +1,23 @@
+"""What a step frees is kept for the next one, which asks for as much again."""
+
+import ctypes
+from functools import cache
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # malloc.h
+_NEVER, _LARGEST = -1, 2**30
+
+
+@cache
+def keep_freed_memory() -> None:
+    """Have the C library keep freed memory, for the life of the process; does so once.
+
+    glibc gives blocks of over 32 MB back to the kernel at once, as it does with a free end of the
+    heap, and the kernel clears every page anew when they are asked for again: a fifth of a step of
+    512 images (benchmarks/results/cpu_training.md). Other C libraries are left as they are.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return
+    mallopt(_MMAP_THRESHOLD, _LARGEST)
+    mallopt(_TRIM_THRESHOLD, _NEVER)

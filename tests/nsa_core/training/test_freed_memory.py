@@ -1,0 +1,29 @@
+"""Freed memory stays, seen by the pages that the kernel hands out."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+COUNT = """
+import resource, torch
+from nsa_core.training.freed_memory import keep_freed_memory
+if {keep}:
+    keep_freed_memory()
+    keep_freed_memory()
+for step in range(6):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.ones(48 * 2**18)  # 48 MB
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="this machine's C library is another")
+@pytest.mark.parametrize("keep", [False, True])
+def test_large_blocks_come_without_pages_that_the_kernel_must_clear(keep):
+    command = [sys.executable, "-c", COUNT.format(keep=keep)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    first, *_, before_last, last = map(int, told)
+    assert first > 100
+    assert [pages < 100 for pages in (before_last, last)] == [keep, keep]
