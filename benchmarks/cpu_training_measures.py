@@ -1,8 +1,11 @@
 """What ``cpu_training.py`` measures of a network: ours and lightly's, in turn."""
 
+import multiprocessing
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 
 import numpy as np
 import torch
@@ -22,6 +25,7 @@ from nsa_core.augment import MakeViews, augment, make_views
 from nsa_core.training import Pulse, best_precision
 from nsa_core.training.build import build_method
 from nsa_core.training.compilation import compile_parts, compiling
+from nsa_core.training.freed_memory import keep_freed_memory
 
 try:
     import lightly_peer
@@ -75,12 +79,15 @@ def measured(case: Case, rounds: int) -> Found:
     """All of them once a round."""
     print(f"width {case.width}, batch {case.batch}: compiling, and first steps", flush=True)
     compiled, told = _compiled(case)
-    measures = [*_ours(case, compiled), *(_theirs(case) if lightly_peer else [])]
-    rates: dict[tuple[str, str], list[float]] = {(part, name): [] for part, name, _ in measures}
-    for index in range(rounds):
-        print(f"width {case.width}, batch {case.batch}: round {index + 1} of {rounds}", flush=True)
-        for part, name, measure in measures:
-            rates[part, name].append(measure())
+    with _theirs(case) as theirs:
+        measures = [*_ours(case, compiled), *theirs]
+        rates: dict[tuple[str, str], list[float]] = {(part, name): [] for part, name, _ in measures}
+        for index in range(rounds):
+            print(
+                f"width {case.width}, batch {case.batch}: round {index + 1} of {rounds}", flush=True
+            )
+            for part, name, measure in measures:
+                rates[part, name].append(measure())
     found: dict[str, dict[str, Spread]] = {"end to end": {}, "step": {}, "views": {}}
     for (part, name), values in rates.items():
         found[part][name] = Spread.of(values)
@@ -102,6 +109,7 @@ def _compiled(case: Case) -> tuple[tuple[Step, MakeViews] | None, str]:
 
 
 def _ours(case: Case, compiled: tuple[Step, MakeViews] | None) -> Iterator[Named]:
+    keep_freed_memory()  # as every training does
     best = best_precision(CPU)
     config, name = case.config(best), f"ours, {best}, channels_last"
     step = _repeated(training_step(config, SIZE, CPU), case)
@@ -124,7 +132,45 @@ def _ours(case: Case, compiled: tuple[Step, MakeViews] | None) -> Iterator[Named
         yield "end to end", f"{name}, compiled", _trained(whole, split)
 
 
-def _theirs(case: Case) -> Iterator[Named]:
+@contextmanager
+def _theirs(case: Case) -> Iterator[list[Named]]:
+    """lightly's, in a process of its own: what this one does with freed memory is not its way."""
+    if lightly_peer is None:
+        yield []
+        return
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_serve, args=(there, case, torch.get_num_threads()))
+    process.start()
+    there.close()
+
+    def measure(index: int) -> float:
+        here.send(index)
+        return float(here.recv())
+
+    try:
+        yield [
+            (part, name, lambda index=index: measure(index))
+            for index, (part, name) in enumerate(here.recv())
+        ]
+    finally:
+        here.close()
+        process.join()
+
+
+def _serve(pipe: Connection, case: Case, threads: int) -> None:
+    torch.set_num_threads(threads)
+    measures = [*_peer(case)]
+    pipe.send([(part, name) for part, name, _ in measures])
+    while True:
+        try:
+            index = pipe.recv()
+        except EOFError:
+            return
+        pipe.send(measures[index][2]())
+
+
+def _peer(case: Case) -> Iterator[Named]:
     best, images = best_precision(CPU), _images(case, _batches(case))
     plain, as_ours = case.config("fp32", channels_last=False), case.config(best)
     stream = torch.Generator().manual_seed(0)
