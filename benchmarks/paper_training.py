@@ -67,7 +67,7 @@ def _next(run: Run) -> TrialConfig | None:
         if each.ended and run.id_of(config) == identity:
             key = replace(config, budget=1).canonical()
             longest[key] = max(longest.get(key, 0), config.budget)
-    now = {replace(config, budget=1).canonical() for config in run.training.values()}
+    now = {replace(config, budget=1).canonical() for config in [*run.training.values()]}
     for _, full in run.plan.models():
         if replace(full, budget=1).canonical() in now:
             continue

@@ -29,6 +29,13 @@ class Seeded(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]
         self._generator = torch.Generator().manual_seed(seed)
 
+    @classmethod
+    def ignore_compile_internals(cls) -> bool:
+        """Or torch would set a flag of the whole process, at which compilers in other threads give
+        up.
+        """
+        return True
+
     def __torch_dispatch__(
         self,
         function: Any,

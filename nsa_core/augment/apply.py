@@ -6,7 +6,7 @@ of which an image takes those that come before and after its hue.
 """
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -172,9 +172,9 @@ def _modulo_6(x: Tensor) -> Tensor:
     return torch.sub(x, (x / 6).floor_(), alpha=6)
 
 
-@lru_cache(maxsize=64)
+@cache
 def grid(size: tuple[int, int], device: torch.device) -> Grid:
-    """Made once: a tensor from Python values waits for the device, and here it would every view."""
+    """Made once, and never dropped, like ``distributions``."""
 
     def table(*values: float) -> Tensor:
         return torch.tensor(values, dtype=torch.float32, device=device)

@@ -1,6 +1,6 @@
 """Sampling of view parameters, separate for every image and separate from applying them."""
 
-from functools import lru_cache
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -112,11 +112,14 @@ def _boxes(draws: Tensor, recipe: Distributions) -> Tensor:
     return torch.where(any_fits.squeeze(2) > 0, torch.cat([start, side]), recipe.centre).long()
 
 
-@lru_cache(maxsize=64)
+@cache
 def distributions(
     recipe: Augmentation, size: tuple[int, int], device: torch.device
 ) -> Distributions:
-    """Made once: a tensor from Python values waits for the device, and here it would every view."""
+    """Made once: a tensor from Python values waits for the device, and here it would every view.
+
+    None is ever dropped: captured steps read them where they lie.
+    """
 
     def table(*values: float) -> Tensor:
         return torch.tensor(values, dtype=torch.float32, device=device)
@@ -125,6 +128,7 @@ def distributions(
     strength = table(recipe.brightness, recipe.contrast, recipe.saturation, recipe.hue)
     neutral = table(1, 1, 1, 0)
     factor_low = torch.maximum(neutral - strength, table(0, 0, 0, -0.5))
+    factor_span = neutral + strength - factor_low  # done, for other streams too, when a table is
     log_low, log_high = table(*recipe.crop_ratio).log().split(1)
     low, high = recipe.crop_scale
     height, width = _centre_box(recipe, size)
@@ -141,7 +145,7 @@ def distributions(
         room=table(rows + 1, columns + 1).view(2, 1, 1),
         centre=centre.view(4, 1, 1),
         factor_low=factor_low,
-        factor_span=neutral + strength - factor_low,
+        factor_span=factor_span,
     )
 
 

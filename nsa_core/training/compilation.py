@@ -25,6 +25,7 @@ from nsa_core.models import Encoder
 BACKEND = "inductor"  # its own CUDA graphs are off by default: the step is captured as a whole
 _VARIABLE = "TORCHINDUCTOR_CACHE_DIR"
 _SHAPES = 64  # that one process may meet; torch gives up after 8
+_MOST = 2**20  # of all that it has ever met; torch gives up after 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ def compiling(what: str) -> Iterator[None]:
     from torch._inductor import config as generating
 
     tracing.recompile_limit = max(tracing.recompile_limit, _SHAPES)
+    tracing.accumulated_recompile_limit = _MOST
     generating.cpp_cache_precompile_headers = False  # they would be in a folder open to others
     name = hashlib.sha256(what.encode()).hexdigest()[:16]
     with (folder / f"{name}.lock").open("w") as lock:

@@ -98,8 +98,13 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def is_device_lost(error: BaseException) -> bool:
-    """Whether the GPU can no longer be used from this process, as after an access out of bounds."""
-    return isinstance(error, torch.AcceleratorError) and not is_out_of_memory(error)
+    """Whether the GPU can no longer be used from this process, as after an access out of bounds.
+
+    What goes wrong while a step is captured ends that capture alone.
+    """
+    if not isinstance(error, torch.AcceleratorError) or is_out_of_memory(error):
+        return False
+    return "captur" not in str(error)
 
 
 def out_of_memory(reason: object) -> str:

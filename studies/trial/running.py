@@ -90,9 +90,11 @@ class RunningTrial:
 
     def _progress(self) -> dict[str, Any]:
         compilers = sum(os.times()[2:4])  # programs that this process has started
-        work = {"cpu_s": time.clock_gettime(self._clock) + compilers}
         if self._pulse is None:
-            return work
+            return {"cpu_s": time.clock_gettime(self._clock) + compilers}
+        # Who waits for a compiler waits for all threads of this process.
+        clock = time.CLOCK_PROCESS_CPUTIME_ID if self._pulse.compiling else self._clock
+        work = {"cpu_s": time.clock_gettime(clock) + compilers}
         return {
             **work,
             "progress": self._pulse.share,

@@ -40,6 +40,9 @@ from tracking import open_store
 pytestmark = pytest.mark.alone
 
 
+GIVEN_BACK = {"MALLOC_TRIM_THRESHOLD_": "131072"}
+"""Or a worker would have kept enough of what it had, and never ask the kernel for more."""
+
 SMALL = TOY[: TOY.index(f"method_options={OPTIONS}") - 1]  # an axis of that study
 
 needs_cgroup = pytest.mark.skipif(bool(absent()), reason=absent())
@@ -86,7 +89,7 @@ def strike_workers(
     """
     outcome = Outcome()
     for path in stores(folder, lambda: outcome.injections < repeats):
-        study = start(path, "--retries", "100")
+        study = start(path, "--retries", "100", env=GIVEN_BACK)
         struck: set[int] = set()
         while outcome.injections < repeats and study.poll() is None:
             next_epoch(path, study)
@@ -138,7 +141,7 @@ def study(reference, tmp_path_factory):
     path = tmp_path_factory.mktemp("memory") / "store"
     fates: dict[str, Path] = {}
     with tight_group() if not absent() else nullcontext() as group:
-        study = start(path, "--retries", "5", toy=SMALL, study="ONE_NEVER_FITS")
+        study = start(path, "--retries", "5", toy=SMALL, study="ONE_NEVER_FITS", env=GIVEN_BACK)
         strikes: dict[str, Callable[[psutil.Process], object]] = {
             "refused": forbid_to_grow,
             "refused, aborts": abort_without_memory,

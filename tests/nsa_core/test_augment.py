@@ -125,6 +125,17 @@ def test_a_view_makes_no_tensor_from_python_values_and_waits_for_nothing():
     assert set(waits.found) == {"nonzero"}
 
 
+def test_what_a_captured_step_reads_stays_where_it_is_whatever_else_is_met():
+    """A search has a recipe a trial, and its pack lives on."""
+    device = torch.device("cpu")
+    recipe, square = distributions(STRONG, (32, 32), device), grid((32, 32), device)
+    for other in range(200):
+        distributions(dataclasses.replace(STRONG, flip=other / 200), (32, 32), device)
+        grid((32, 33 + other), device)
+    assert distributions(STRONG, (32, 32), device) is recipe
+    assert grid((32, 32), device) is square
+
+
 @pytest.mark.parametrize("shape", [(40, 3, 32, 32), (300, 1, 28, 28), (5, 3, 24, 40)], ids=str)
 def test_two_views_at_once_have_the_bits_of_one_after_the_other(shape):
     """More of them than a CPU takes in one block, and as recorded trainings were made."""

@@ -69,7 +69,7 @@ def test_a_classifier_that_is_sure_still_tells_images_apart(images):
     method = RotNet(ResNet(10, 4), NormVariant.NONE).eval()
     with torch.inference_mode():
         y = method.encoder(torch.cat([(images / 255).rot90(k, (2, 3)) for k in range(4)]))
-        method.encoder.forward = lambda _: y  # as if it knew the turn: large logits, little noise
+        method.encoder.forward = lambda *_: y  # as if it knew the turn: large logits, little noise
         method.classifier[0].weight.zero_()
         method.project = lambda y: torch.cat(
             [30 * torch.eye(4)[k].expand(6, 4) + y[6 * k : 6 * k + 6, :4] for k in range(4)]

@@ -141,6 +141,10 @@ def test_a_pack_that_hangs_is_ended_and_no_other(store):
     [
         (torch.AcceleratorError("CUDA error: an illegal memory access was encountered"), True),
         (torch.AcceleratorError("CUDA error: out of memory"), False),
+        (
+            torch.AcceleratorError("CUDA error: operation not permitted when stream is capturing"),
+            False,
+        ),
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), False),
         (RuntimeError("of one trial alone"), False),
     ],

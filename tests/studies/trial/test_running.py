@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from nsa_core import TrialConfig
-from nsa_core.training import train
+from nsa_core.training import Pulse, train
+from nsa_core.training.compilation import Compilation
 from studies.trial import life
 from studies.trial.data import data_of, images_of
 from studies.trial.register import register
@@ -127,6 +128,27 @@ def held_up(monkeypatch):
     monkeypatch.setattr(life, "train", slow)
     yield go_on
     go_on.set()
+
+
+def test_a_trial_that_waits_for_a_compiler_is_as_busy_as_its_process(tmp_path, monkeypatch):
+    """Killed by it: a pack that was taken for hanging while one of it compiled for ten minutes."""
+    turn = threading.Event()
+
+    def waiting(config, *args, on_epoch, **more):
+        on_epoch(Pulse(0, 0.0, 0.0, compiling=True))
+        assert turn.wait(120)
+        on_epoch(Pulse(0, 0.0, 0.0, compilation=Compilation(1.0)))
+        yield from train(config, *args, on_epoch=on_epoch, **more)
+
+    monkeypatch.setattr(life, "train", waiting)
+    store = create_store(tmp_path / "store")
+    trial = started(store, GOOD, beat_s=0.2)
+    while not (told := trial.report()).get("compiling"):
+        pass
+    torch.rand(300, 300).svd()  # this thread's work
+    assert trial.report()["cpu_s"] > told["cpu_s"]
+    turn.set()
+    assert finish(trial) == ""
 
 
 def test_a_slow_trial_holds_nobody_up_and_is_seen_to_do_nothing(held_up, tmp_path):
