@@ -79,8 +79,9 @@ def measured(case: Case, rounds: int) -> Found:
     """All of them once a round."""
     print(f"width {case.width}, batch {case.batch}: compiling, and first steps", flush=True)
     compiled, told = _compiled(case)
-    with _theirs(case) as theirs:
-        measures = [*_ours(case, compiled), *theirs]
+    batches = _batches(case)
+    with _theirs(case, batches) as theirs:
+        measures = [*_ours(case, batches, compiled), *theirs]
         rates: dict[tuple[str, str], list[float]] = {(part, name): [] for part, name, _ in measures}
         for index in range(rounds):
             print(
@@ -108,7 +109,7 @@ def _compiled(case: Case) -> tuple[tuple[Step, MakeViews] | None, str]:
     return (step, views), f"Compiling took {took:.0f} s, once: what is compiled is kept on disk."
 
 
-def _ours(case: Case, compiled: tuple[Step, MakeViews] | None) -> Iterator[Named]:
+def _ours(case: Case, batches: int, compiled: tuple[Step, MakeViews] | None) -> Iterator[Named]:
     keep_freed_memory()  # as every training does
     best = best_precision(CPU)
     config, name = case.config(best), f"ours, {best}, channels_last"
@@ -124,7 +125,7 @@ def _ours(case: Case, compiled: tuple[Step, MakeViews] | None) -> Iterator[Named
     if compiled:
         views = _two_views(_images(case, 1), config, compiled[1])
         yield "views", COMPILED, _repeated(views, case)
-    pictures = random_images(_batches(case) * case.batch + TEST_IMAGES, SIZE)
+    pictures = random_images(batches * case.batch + TEST_IMAGES, SIZE)
     split = _split(pictures[TEST_IMAGES:], pictures[:TEST_IMAGES])
     yield "end to end", name, _trained(config, split)
     if compiled:
@@ -133,14 +134,14 @@ def _ours(case: Case, compiled: tuple[Step, MakeViews] | None) -> Iterator[Named
 
 
 @contextmanager
-def _theirs(case: Case) -> Iterator[list[Named]]:
+def _theirs(case: Case, batches: int) -> Iterator[list[Named]]:
     """lightly's, in a process of its own: what this one does with freed memory is not its way."""
     if lightly_peer is None:
         yield []
         return
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
-    process = context.Process(target=_serve, args=(there, case, torch.get_num_threads()))
+    process = context.Process(target=_serve, args=(there, case, batches, torch.get_num_threads()))
     process.start()
     there.close()
 
@@ -158,9 +159,9 @@ def _theirs(case: Case) -> Iterator[list[Named]]:
         process.join()
 
 
-def _serve(pipe: Connection, case: Case, threads: int) -> None:
+def _serve(pipe: Connection, case: Case, batches: int, threads: int) -> None:
     torch.set_num_threads(threads)
-    measures = [*_peer(case)]
+    measures = [*_peer(case, batches)]
     pipe.send([(part, name) for part, name, _ in measures])
     while True:
         try:
@@ -170,8 +171,8 @@ def _serve(pipe: Connection, case: Case, threads: int) -> None:
         pipe.send(measures[index][2]())
 
 
-def _peer(case: Case) -> Iterator[Named]:
-    best, images = best_precision(CPU), _images(case, _batches(case))
+def _peer(case: Case, count: int) -> Iterator[Named]:
+    best, images = best_precision(CPU), _images(case, count)
     plain, as_ours = case.config("fp32", channels_last=False), case.config(best)
     stream = torch.Generator().manual_seed(0)
     views = augment(_images(case, 1), plain.augment, stream, 2).chunk(2)

@@ -36,7 +36,8 @@ def train_next(run: Run) -> bool:
         run.say(f"{_title(run, config)}: out of time; the next run goes on with it")
         return False
     finally:
-        del run.training[run.id_of(config)]
+        with run.turn:
+            del run.training[run.id_of(config)]
     return True
 
 
@@ -65,14 +66,11 @@ def _next(run: Run) -> TrialConfig | None:
     for identity, each in run.trained.items():
         config = each.config
         if each.ended and run.id_of(config) == identity:
-            key = replace(config, budget=1).canonical()
-            longest[key] = max(longest.get(key, 0), config.budget)
-    now = {replace(config, budget=1).canonical() for config in [*run.training.values()]}
+            longest[_model(config)] = max(longest.get(_model(config), 0), config.budget)
+    now = {_model(config) for config in run.training.values()}
     for _, full in run.plan.models():
-        if replace(full, budget=1).canonical() in now:
-            continue
-        have = longest.get(replace(full, budget=1).canonical(), 0)
-        if have >= full.budget:
+        have = longest.get(_model(full), 0)
+        if _model(full) in now or have >= full.budget:
             continue
         config = run.at_length(full)
         if have >= config.budget:
@@ -83,6 +81,11 @@ def _next(run: Run) -> TrialConfig | None:
         return config
     run.say("the whole list is there at this length")
     return None
+
+
+def _model(config: TrialConfig) -> str:
+    """Equal for trainings that differ in their length alone."""
+    return replace(config, budget=1).canonical()
 
 
 def train_model(run: Run, config: TrialConfig) -> None:

@@ -14,9 +14,9 @@ def keep_freed_memory() -> None:
     """Have the C library keep freed memory, for the life of the process; does so once.
 
     glibc gives blocks of over 32 MB back to the kernel at once, as it does with a free end of the
-    heap, and the kernel clears every page anew when they are asked for again: a fifth of a step of
-    512 images (benchmarks/results/cpu_training.md). Who has set one of glibc's own variables for
-    this, as MALLOC_TRIM_THRESHOLD_, has it so. Other C libraries are left as they are.
+    heap, and the kernel clears every page anew when they are asked for again, in every step of a
+    large batch. Who has set one of glibc's own variables for this, as MALLOC_TRIM_THRESHOLD_, has
+    it so. Other C libraries are left as they are.
     """
     if any(name in os.environ for name in _VARIABLES):
         return

@@ -29,8 +29,8 @@ def settle_compile(
 
     It is decided once for all trials, as they are compared with each other. A study that has begun
     goes on as it did. Of another the kind of trial with the most images is measured both ways, and
-    the forecast decides. On a CPU, where compiling takes one or two minutes of all cores and saves
-    at most a fifth (benchmarks/results/cpu_training.md), short studies are not measured: it is off.
+    the forecast decides. On a CPU short studies are not measured, it is off: compiling takes all
+    cores a minute or two, and saves at most a quarter (benchmarks/results/cpu_training.md).
     """
     if options.compile != AUTO:
         return False

@@ -38,11 +38,10 @@ def forecast_of(
         beside = min(beside, round(1 / share))
     costs: dict[str, Cost] = {}
     for number, (key, config) in enumerate(kinds.items(), start=1):
+        compiled = ", compiled, which takes a minute or two" * config.compile
         print(
             f"measuring {number} of {len(kinds)}: {config.method}, batch {config.batch_size}, "
-            f"width {config.width}, {beside} at once on this machine's {device}"
-            + ", compiled, which takes a minute or two"
-            * config.compile,
+            f"width {config.width}, {beside} at once on this machine's {device}{compiled}",
             file=sys.stderr,
         )
         costs[key] = measure(

@@ -90,11 +90,12 @@ class RunningTrial:
 
     def _progress(self) -> dict[str, Any]:
         compilers = sum(os.times()[2:4])  # programs that this process has started
-        if self._pulse is None:
-            return {"cpu_s": time.clock_gettime(self._clock) + compilers}
         # Who waits for a compiler waits for all threads of this process.
-        clock = time.CLOCK_PROCESS_CPUTIME_ID if self._pulse.compiling else self._clock
+        compiling = self._pulse is not None and self._pulse.compiling
+        clock = time.CLOCK_PROCESS_CPUTIME_ID if compiling else self._clock
         work = {"cpu_s": time.clock_gettime(clock) + compilers}
+        if self._pulse is None:
+            return work
         return {
             **work,
             "progress": self._pulse.share,

@@ -15,15 +15,14 @@ from torch import nn
 from nsa_core import InputError, TrialConfig, methods, train
 from nsa_core.methods import SimSiam
 from nsa_core.models import NormVariant, ResNet
-from nsa_core.training import build_method, compilation
+from nsa_core.training import compilation
 from nsa_core.training.compilation import cache_folder
 from nsa_core.training.embedding import embed
-from nsa_core.training.optimiser import build_optimiser
 from nsa_core.training.own_scores import scores_of
 from nsa_core.training.schedule import plan
 from nsa_core.training.step import TrainingStep
 from tests.nsa_core.methods import test_contract as contract
-from tests.nsa_core.training.test_step import made, run, values
+from tests.nsa_core.training.test_step import made, made_of, run, values
 from tests.nsa_core.training.test_steps import HEADS, config, split
 
 __all__ = ["split"]  # a fixture
@@ -93,10 +92,7 @@ def test_encoders_are_compiled_for_steps_and_evaluations_pass_them_by(
     monkeypatch.setattr(compilation, "BACKEND", backend)
     torch.compiler.reset()
     settings, device = contract.config(method, evaluations=1), torch.device("cpu")
-    built = build_method(settings)
-    images = built.prepare(torch.tensor(split.train_images))
-    schedule = plan(settings, len(split.train_images))
-    step = TrainingStep(built, build_optimiser(built, settings), settings, schedule, images)
+    step, built, _ = made_of(settings, split)
     assert step.compile().failure == ""
     assert max(graphs) > 5  # an encoder's
     once = len(graphs)

@@ -19,8 +19,11 @@ OTHERS = ({"optimiser": "sgd"}, {"optimiser": "lars", "learning_rate": 1.0})
 
 
 def made(split, method, device="cpu", **changes):
+    return made_of(config(method, weight_decay=0.01, **changes), split, device)
+
+
+def made_of(settings, split, device="cpu"):
     """A step, its method and its optimiser, as ``train`` makes them."""
-    settings = config(method, weight_decay=0.01, **changes)
     built = build_method(settings).to(device)
     optimiser = build_optimiser(built, settings)
     images = built.prepare(torch.tensor(split.train_images, device=device))
